@@ -1,0 +1,1 @@
+"""The multi-task agent and its training."""

@@ -1,0 +1,1 @@
+"""Encoders, memory, heads, and the agent that joins them."""

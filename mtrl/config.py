@@ -1,0 +1,64 @@
+"""The whole configuration of a run: one tree of small frozen dataclasses. Imports no torch."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from conflict.registry import RESCALINGS, STRATEGIES, VALUE_TARGETS, check_options
+from mtrl.agent.config import AgentConfig
+from mtrl.learning.config import LearningConfig
+from mtrl.training.config import CollectConfig, ConflictConfig, LoopConfig, SuiteConfig, UpdateConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that a run depends on."""
+
+    suite: str
+    """Name of the suite, or one task, e.g. popgym:RepeatFirstEasy."""
+    play: SuiteConfig = field(default_factory=SuiteConfig)
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    learning: LearningConfig = field(default_factory=LearningConfig)
+    conflict: ConflictConfig = field(default_factory=ConflictConfig)
+    collect: CollectConfig = field(default_factory=CollectConfig)
+    update: UpdateConfig = field(default_factory=UpdateConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def __post_init__(self) -> None:
+        check_options(STRATEGIES, self.conflict.strategy, self.conflict.strategy_options)
+        check_options(RESCALINGS, self.conflict.rescaling, self.conflict.rescaling_options)
+        check_options(VALUE_TARGETS, self.learning.critic, self.learning.critic_options)
+
+
+def to_json(config: RunConfig) -> str:
+    """The resolved configuration as indented JSON."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_json(text: str) -> RunConfig:
+    """The inverse of `to_json`.
+
+    Raises:
+        ValueError: the text is no JSON object, or has a setting that this version does not know.
+    """
+    tree = json.loads(text)
+    if not isinstance(tree, dict):
+        raise ValueError(f"expected a JSON object with a run's settings, found {type(tree).__name__}")
+    result: RunConfig = _build(RunConfig, tree, "")
+    return result
+
+
+def _build(kind: Any, tree: dict[str, Any], path: str) -> Any:
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = sorted(set(tree) - set(fields))
+    if unknown:
+        raise ValueError(f"unknown settings {[path + name for name in unknown]}: was the run made by another version?")
+    values = {}
+    for name, value in tree.items():
+        if dataclasses.is_dataclass(fields[name].type):
+            value = _build(fields[name].type, value, f"{path}{name}.")
+        elif isinstance(value, list):
+            value = tuple(value)
+        values[name] = value
+    return kind(**values)

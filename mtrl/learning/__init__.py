@@ -1,0 +1,1 @@
+"""Targets, objectives and the actor-critic losses, as functions of tensors."""

@@ -1,0 +1,56 @@
+"""Settings of the objective. Imports no torch, so that the command line can list them at once."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from conflict.registry import VALUE_TARGETS
+
+if TYPE_CHECKING:
+    ValueTargetName = str
+else:
+    ValueTargetName = Literal[tuple(VALUE_TARGETS)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningConfig:
+    """The actor-critic objective of AMAGO-2 and its variants."""
+
+    actor: Literal["filtered", "policy-gradient"] = "filtered"
+    """filtered: imitate the replay's actions that beat the policy's value (binary CRR). policy-gradient: ascend Q."""
+    critic: ValueTargetName = "two-hot"
+    """What the critic learns: a scalar (regression), or a distribution over bins whose mean is the value."""
+    critic_options: dict[str, float] = field(default_factory=dict)
+    """Options of the value target, e.g. `--critic-options bins 64`."""
+    discounts: tuple[float, ...] = (0.1, 0.9, 0.95, 0.97, 0.99, 0.995, 0.999)
+    """Discounts trained at once, each in [0, 1)."""
+    acting_discount: float = 0.999
+    """The one of the discounts whose policy acts."""
+    critic_weight: float = 10.0
+    """Weight (lambda) of the critic's loss in loss = actor + lambda * critic; > 0."""
+    target_rate: float = 0.003
+    """Rate tau at which the target networks follow, per update; in (0, 1]."""
+    target_ensemble: Literal["mean", "min-of-two"] = "min-of-two"
+    """How the target critics' values are joined: their mean, or the smaller of two drawn at random in each update."""
+    exact_actions: int = 16
+    """Expectations over the policy's actions are exact up to this many actions, and sampled above."""
+    target_samples: int = 1
+    """Actions drawn per state for the critic's target where the expectation is sampled; at least 1."""
+    filter_samples: int = 3
+    """Actions drawn per state for the imitation filter's baseline where the expectation is sampled; at least 1."""
+    entropy_weight: float = 0.0
+    """Weight of an entropy bonus on the policy; 0 turns it off."""
+
+    def __post_init__(self) -> None:
+        if not self.discounts or any(not 0 <= d < 1 for d in self.discounts):
+            raise ValueError(f"discounts: expected numbers in [0, 1), found {self.discounts}")
+        if self.acting_discount not in self.discounts:
+            raise ValueError(f"acting_discount {self.acting_discount} is not among the discounts {self.discounts}")
+        if self.critic_weight <= 0:
+            raise ValueError(f"critic_weight: expected a number above 0, found {self.critic_weight}")
+        if not 0 < self.target_rate <= 1:
+            raise ValueError(f"target_rate: expected a number in (0, 1], found {self.target_rate}")
+        for name in ("target_samples", "filter_samples"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected a whole number of at least 1, found {getattr(self, name)}")
+        if self.entropy_weight < 0:
+            raise ValueError(f"entropy_weight: expected a number of at least 0, found {self.entropy_weight}")

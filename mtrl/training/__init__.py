@@ -1,0 +1,1 @@
+"""From simulator to optimizer: collect, replay, update, loop, evaluate, checkpoint, log."""

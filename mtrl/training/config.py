@@ -1,0 +1,125 @@
+"""Settings of data, optimizer and loop. Imports no torch, so that the command line can list them at once."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from conflict.registry import RESCALINGS, STRATEGIES
+
+if TYPE_CHECKING:
+    StrategyName = str
+    RescalingName = str
+else:
+    StrategyName = Literal[tuple(STRATEGIES)]
+    RescalingName = Literal[tuple(RESCALINGS)]
+
+
+def _at_least(config: object, least: float, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < least:
+            raise ValueError(f"{name}: expected at least {least}, found {getattr(config, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteConfig:
+    """How the suite's tasks are played."""
+
+    invalid_actions: Literal["random", "mask"] | None = None
+    """What becomes of an action that the task does not have; default: as the suite says."""
+    reward_scales: dict[str, float] = field(default_factory=dict)
+    """Factor on a task's trained reward, e.g. `--reward-scales RepeatFirstEasy 100`; scores stay on the raw scale."""
+    attempts: int | None = None
+    """Paid attempts per trial; default: as the suite says."""
+    warmup_attempts: int | None = None
+    """Attempts before them whose rewards are seen but not paid; default: as the suite says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConflictConfig:
+    """The remedy for gradient conflict."""
+
+    strategy: StrategyName = "mean"
+    """How the task gradients are combined."""
+    strategy_options: dict[str, float] = field(default_factory=dict)
+    """Options of the strategy."""
+    rescaling: RescalingName = "none"
+    """How the tasks' losses or returns are rescaled."""
+    rescaling_options: dict[str, float] = field(default_factory=dict)
+    """Options of the rescaling, e.g. `--rescaling-options alpha 0.5`."""
+    measure_every: int = 50
+    """Updates between two measurements of gradient conflict; 0 turns them off."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 0, "measure_every")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectConfig:
+    """Acting and replay."""
+
+    slots: int = 16
+    """Trials played side by side (actors)."""
+    steps_per_update: int = 128
+    """Environment steps, summed over all tasks, between two updates; a multiple of --slots."""
+    replay_steps: int = 1_000_000
+    """Environment steps that the replay holds, over all tasks; the oldest trials go first."""
+    start_steps: int = 5_000
+    """Environment steps collected before the first update."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "slots", "steps_per_update", "replay_steps")
+        if self.steps_per_update % self.slots:
+            raise ValueError(f"steps_per_update {self.steps_per_update} is not a multiple of slots {self.slots}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateConfig:
+    """The batch and the optimizer (AdamW)."""
+
+    sequences: int = 24
+    """Sequences in a batch, divided evenly among the tasks of the update."""
+    tasks_per_update: int | None = None
+    """Tasks in an update, drawn in turn; default: all, or as many as there are sequences."""
+    learning_rate: float = 3e-4
+    """Step size of AdamW."""
+    weight_decay: float = 1e-4
+    """Decoupled weight decay of AdamW."""
+    clip: float = 1.0
+    """Largest norm of the combined gradient; longer ones are shortened to it."""
+    warmup_updates: int = 100
+    """Updates over which the learning rate rises linearly from 0."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "sequences")
+        _at_least(self, 0, "weight_decay", "warmup_updates")
+        if self.tasks_per_update is not None:
+            _at_least(self, 1, "tasks_per_update")
+        if self.learning_rate <= 0 or self.clip <= 0:
+            raise ValueError(f"learning_rate and clip: expected above 0, found {self.learning_rate} and {self.clip}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """Length of the run and what happens along it."""
+
+    steps: int = 300_000
+    """Environment steps of the run, summed over all tasks."""
+    seed: int = 0
+    """Seed of everything: weights, suite, sampling."""
+    evaluate_every: int = 50_000
+    """Environment steps between two evaluations on held-out seeds; 0: only at the end."""
+    evaluate_trials: int = 20
+    """Trials per task in an evaluation."""
+    greedy: bool = False
+    """Evaluate with the most likely action in place of a drawn one."""
+    checkpoint_every: int = 50_000
+    """Environment steps between two checkpoints; 0: only at the end."""
+    log_every: int = 20
+    """Updates between two records of losses."""
+    learn_threads: int = 2
+    """Threads for updates; acting always uses one. Never more than the machine has."""
+    device: str = "cpu"
+    """Where the network lives: cpu, cuda, cuda:1, ..."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "steps", "evaluate_trials", "log_every", "learn_threads")
+        _at_least(self, 0, "seed", "evaluate_every", "checkpoint_every")
