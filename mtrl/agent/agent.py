@@ -1,0 +1,112 @@
+"""One shared backbone for all tasks: encoders, memory, actor and critics."""
+
+import copy
+from collections.abc import Callable
+
+import gymnasium as gym
+import torch
+from conflict.registry import make_rescaling, make_value_target
+from conflict.rescaling.rescaling import Rescaling
+from conflict.rescaling.task_affine import TaskAffine
+from conflict.value.value_target import ValueTarget
+from torch import Tensor, nn
+
+from mtrl.agent.config import AgentConfig
+from mtrl.agent.critic import CriticEnsemble
+from mtrl.agent.encoders import TimestepEncoder
+from mtrl.agent.memory.gru import GRU
+from mtrl.agent.memory.memory import Memory, State
+from mtrl.agent.memory.transformer import Transformer
+from mtrl.agent.policy import DiscretePolicy, Policy
+from mtrl.learning.actor_critic import TaskLosses, task_losses
+from mtrl.learning.batch import Batch
+from mtrl.learning.config import LearningConfig
+
+# The window holds the step after the last trained one too: its value is the last target.
+MEMORIES: dict[str, Callable[[AgentConfig], Memory]] = {
+    "transformer": lambda c: Transformer(c.width, c.layers, c.attention_heads, window=c.context + 1),
+    "gru": lambda c: GRU(c.width, c.layers),
+}
+
+
+class Agent(nn.Module):
+    """The network, its target critics, and how it acts. What it learns from a batch is in `mtrl.learning`.
+
+    Args:
+        observation_space: the suite's padded observation, a Dict with one entry per key.
+        num_actions: size of the padded action set.
+        num_tasks: tasks of the suite; sizes per-task statistics alone, the network does not see the task.
+        rescaling: one that normalises returns sets the unit of the critics' outputs. Without one, critics that regress have
+            one PopArt over all tasks, as in AMAGO-2, and critics that classify none.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.spaces.Dict,
+        num_actions: int,
+        num_tasks: int,
+        config: AgentConfig,
+        learning: LearningConfig,
+        rescaling: Rescaling,
+    ) -> None:
+        super().__init__()
+        self.discounts: Tensor
+        self.register_buffer("discounts", torch.tensor(learning.discounts), persistent=False)
+        self.acting = learning.discounts.index(learning.acting_discount)
+        self.value_target: ValueTarget = make_value_target(learning.critic, learning.critic_options)
+        self.encoder = TimestepEncoder(observation_space, num_actions, config.width)
+        self.memory = MEMORIES[config.memory](config)
+        self.policy: Policy = DiscretePolicy(config.width, config.head_width, num_actions, len(learning.discounts))
+        if rescaling.normalises_returns:
+            self.normaliser = rescaling
+        else:
+            default = "popart-global" if self.value_target.linear else "none"
+            self.normaliser = make_rescaling(default, num_tasks, value_shape=(len(learning.discounts),))
+        # Only a scalar output can be rewritten so that it keeps its value while the statistics move.
+        affine = (
+            TaskAffine(self.normaliser.num_groups, len(learning.discounts), leading=(config.critics,))
+            if self.normaliser.normalises_returns and self.value_target.linear
+            else None
+        )
+        self.critic = CriticEnsemble(
+            config.width, config.head_width, num_actions, len(learning.discounts), self.value_target.num_outputs, config.critics, affine
+        )
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+
+    def encode(self, observation: dict[str, Tensor]) -> Tensor:
+        """Backbone features [sequence, time, width] of observations [sequence, time, ...]."""
+        features: Tensor = self.memory(self.encoder(observation), observation["time"].long())
+        return features
+
+    @torch.no_grad()
+    def act(
+        self,
+        observation: dict[str, Tensor],
+        state: State,
+        allowed: Tensor | None,
+        *,
+        greedy: bool = False,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """One action for every actor [actor]; `state` is changed in place. Actors may stand at different times."""
+        features = self.memory.step(self.encoder(observation), observation["time"].long(), state)
+        return self.policy.act(features, self.acting, allowed, greedy=greedy, generator=generator)
+
+    def trained_parameters(self) -> dict[str, nn.Parameter]:
+        """What the optimizer moves: all but the target critics."""
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
+
+    def owned_parameters(self) -> list[nn.Parameter]:
+        """Parameters of which each task has its own: never projected by a strategy."""
+        affine = self.critic.affine
+        return [] if affine is None or affine.num_tasks == 1 else list(affine.parameters())
+
+    def task_losses(self, batch: Batch, config: LearningConfig, generator: torch.Generator) -> TaskLosses:
+        """Losses (loss_k) of the tasks in a batch, and metrics; see `mtrl.learning.actor_critic`."""
+        return task_losses(self, batch, config, generator)
+
+    @torch.no_grad()
+    def follow(self, rate: float) -> None:
+        """Move the target critics towards the critics."""
+        for target, source in zip(self.target_critic.parameters(), self.critic.parameters(), strict=True):
+            target.lerp_(source, rate)

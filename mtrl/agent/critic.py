@@ -1,0 +1,86 @@
+"""An ensemble of critics that share the backbone: value outputs for one action, or one action per discount.
+
+The action enters at the second hidden layer, by an embedding added before the activation. So the expensive part is computed once a
+step, and every further action costs one activation and one output layer.
+
+Departs: AMAGO-2's critics read the action at their first layer, beside the features of the backbone.
+"""
+
+from conflict.rescaling.task_affine import TaskAffine
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import leaky_relu, linear
+
+from mtrl.agent.heads import EnsembleEmbedding, EnsembleLinear
+
+
+class CriticEnsemble(nn.Module):
+    """`critics` networks, each with `num_outputs` numbers for every discount.
+
+    `members` in the methods picks some of the networks by index, for targets; None stands for all, and only then per-task gradients
+    can be taken.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        head_width: int,
+        num_actions: int,
+        num_discounts: int,
+        num_outputs: int,
+        critics: int,
+        affine: TaskAffine | None,
+    ) -> None:
+        super().__init__()
+        self.critics, self.num_discounts, self.num_outputs = critics, num_discounts, num_outputs
+        self.trunk = nn.Linear(width, critics * head_width)
+        self.hidden = EnsembleLinear(critics, head_width, head_width)
+        self.action = EnsembleEmbedding(critics, num_actions, head_width)
+        self.outputs = EnsembleLinear(critics, head_width, num_discounts * num_outputs)
+        self.affine = affine
+
+    def features(
+        self, backbone: Float[Tensor, "row width"], members: Int[Tensor, " member"] | None = None
+    ) -> Float[Tensor, "member row head"]:
+        """What does not depend on the action: the second layer's pre-activation."""
+        if members is None:
+            first = self.trunk(backbone)
+        else:
+            weight = self.trunk.weight.unflatten(0, (self.critics, -1))[members].flatten(0, 1)
+            first = linear(backbone, weight, self.trunk.bias.unflatten(0, (self.critics, -1))[members].flatten())
+        per_member = leaky_relu(first).unflatten(1, (-1, self.hidden.weight.shape[1])).transpose(0, 1)
+        hidden: Tensor = self.hidden(per_member, members)
+        return hidden
+
+    def of_action(
+        self,
+        features: Float[Tensor, "member row head"],
+        action: Int[Tensor, " row"],
+        row_task: Int[Tensor, " row"],
+        members: Int[Tensor, " member"] | None = None,
+    ) -> Float[Tensor, "member row discount output"]:
+        """Outputs for one action a row, for every discount."""
+        out = self.outputs(leaky_relu(features + self.action(action, members)), members)
+        return self._per_task(out.unflatten(-1, (self.num_discounts, self.num_outputs)), row_task, members)
+
+    def of_actions(
+        self,
+        features: Float[Tensor, "member row head"],
+        actions: Int[Tensor, "row discount"],
+        row_task: Int[Tensor, " row"],
+        members: Int[Tensor, " member"] | None = None,
+    ) -> Float[Tensor, "member row discount output"]:
+        """Outputs of each discount for that discount's own action. Not for use under autograd."""
+        hidden = leaky_relu(features[:, None] + self.action(actions.T, members))
+        weight, bias = self.outputs.parameters_of(members)
+        per_discount = weight.unflatten(-1, (self.num_discounts, self.num_outputs)).transpose(1, 2)
+        out = hidden @ per_discount + bias.unflatten(-1, (self.num_discounts, self.num_outputs)).transpose(1, 2)
+        return self._per_task(out.transpose(1, 2), row_task, members)
+
+    def _per_task(self, out: Tensor, row_task: Tensor, members: Tensor | None) -> Tensor:
+        if self.affine is None:
+            return out
+        chosen = {} if members is None else {name: p[members] for name, p in self.affine.named_parameters()}
+        mapped: Tensor = functional_call(self.affine, chosen, (out.squeeze(-1), row_task))
+        return mapped.unsqueeze(-1)

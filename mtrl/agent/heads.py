@@ -1,0 +1,61 @@
+"""Batched layers of an ensemble of networks, with their own rule for per-task gradients."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class EnsembleLinear(nn.Module):
+    """One linear layer per member: [member, row, in] -> [member, row, out]."""
+
+    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        bound = inputs**-0.5
+        self.weight = nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(members, 1, outputs).uniform_(-bound, bound))
+
+    def forward(
+        self, x: Float[Tensor, "member row in"], members: Int[Tensor, " member"] | None = None
+    ) -> Float[Tensor, "member row out"]:
+        """Every member's layer (or only those of `members`) on its own rows."""
+        weight, bias = self.parameters_of(members)
+        return torch.baddbmm(bias, x, weight)
+
+    def parameters_of(self, members: Int[Tensor, " member"] | None) -> tuple[Tensor, Tensor]:
+        """Weight [member, in, out] and bias [member, 1, out] of some members; None stands for all."""
+        return (self.weight, self.bias) if members is None else (self.weight[members], self.bias[members])
+
+    def task_gradients(self, inputs: tuple[Tensor, ...], grad_output: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
+        """Per-task gradients of both parameters; rows are sorted by task, `sizes[k]` of them belong to task k."""
+        pairs = zip(inputs[0].split(list(sizes), dim=1), grad_output.split(list(sizes), dim=1), strict=True)
+        weight = grad_output.new_empty(len(sizes), *self.weight.shape)
+        bias = grad_output.new_empty(len(sizes), *self.bias.shape)
+        for k, (x, grad) in enumerate(pairs):
+            torch.bmm(x.transpose(1, 2), grad, out=weight[k])
+            torch.sum(grad, dim=1, keepdim=True, out=bias[k])
+        return {"weight": weight, "bias": bias}
+
+
+class EnsembleEmbedding(nn.Module):
+    """One table per member: indices [row] -> [member, row, width]."""
+
+    def __init__(self, members: int, entries: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(members, entries, width) * width**-0.5)
+
+    def forward(
+        self, index: Int[Tensor, "*row"], members: Int[Tensor, " member"] | None = None
+    ) -> Float[Tensor, "member *row width"]:
+        """The entries of every member, or only of `members`."""
+        table = self.weight if members is None else self.weight[members]
+        return table.index_select(1, index.flatten()).unflatten(1, index.shape)
+
+    def task_gradients(self, inputs: tuple[Tensor, ...], grad_output: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
+        """Per-task gradients of the tables; rows are sorted by task, `sizes[k]` of them belong to task k."""
+        members, entries, width = self.weight.shape
+        task = torch.repeat_interleave(torch.arange(len(sizes), device=grad_output.device), torch.tensor(sizes, device=grad_output.device))
+        table = grad_output.new_zeros(members, len(sizes) * entries, width)
+        table.index_add_(1, task * entries + inputs[0], grad_output)
+        return {"weight": table.view(members, len(sizes), entries, width).transpose(0, 1)}

@@ -1,0 +1,1 @@
+"""Sequence models: what the agent remembers of a trial."""

@@ -1,0 +1,142 @@
+"""Policy heads: what the learner asks of a policy, whatever its actions are.
+
+The learner never looks inside. It asks for log-probabilities of stored actions, for candidate actions that stand for an expectation
+over the policy, and for the surrogate whose gradient ascends Q. Continuous actions are another class with these methods.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Actions whose weighted values make up E_{a ~ policy} Q(h, a), for every row and discount.
+
+    `actions` is None where the candidates are all actions in order; else [row, discount, candidate].
+    """
+
+    actions: Tensor | None
+    weights: Float[Tensor, "row discount candidate"]
+
+    def expectation(self, values: Float[Tensor, "*lead row discount candidate"]) -> Float[Tensor, "*lead row discount"]:
+        """Values averaged by the candidates' weights."""
+        return (values * self.weights).sum(dim=-1)
+
+
+class Policy(nn.Module, ABC):
+    """A distribution over actions for every row and discount; `params` is whatever the class's `forward` returns."""
+
+    @abstractmethod
+    def forward(self, features: Float[Tensor, "row width"], allowed: Bool[Tensor, "row action"] | None) -> Tensor:
+        """Parameters of the distributions, first axes [row, discount]."""
+
+    @abstractmethod
+    def act(
+        self,
+        features: Float[Tensor, "row width"],
+        discount: int,
+        allowed: Bool[Tensor, "row action"] | None,
+        *,
+        greedy: bool,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """One action a row from the policy of one discount: drawn, or the most likely."""
+
+    @abstractmethod
+    def log_prob(self, params: Tensor, action: Tensor) -> Float[Tensor, "row discount"]:
+        """Log-probability of the stored action under the policy of every discount."""
+
+    @abstractmethod
+    def candidates(self, params: Tensor, *, exact_up_to: int, samples: int, generator: torch.Generator) -> Candidates:
+        """Actions that stand for an expectation over the policy."""
+
+    @abstractmethod
+    def surrogate(
+        self, params: Tensor, chosen: Candidates, values: Float[Tensor, "row discount candidate"]
+    ) -> Float[Tensor, "row discount"]:
+        """A number whose gradient in the policy is that of E_{a ~ policy} Q(h, a)."""
+
+    @abstractmethod
+    def entropy(self, params: Tensor) -> Float[Tensor, "row discount"]:
+        """Entropy in nats."""
+
+
+class DiscretePolicy(Policy):
+    """A categorical distribution; its parameters are log-probabilities [row, discount, action]."""
+
+    def __init__(self, width: int, head_width: int, num_actions: int, num_discounts: int) -> None:
+        super().__init__()
+        self.num_actions, self.num_discounts = num_actions, num_discounts
+        self.hidden = nn.Sequential(
+            nn.Linear(width, head_width), nn.LeakyReLU(), nn.Linear(head_width, head_width), nn.LeakyReLU()
+        )
+        self.logits = nn.Linear(head_width, num_discounts * num_actions)
+        # Nearly uniform at the start, so that the first data hold every action.
+        nn.init.normal_(self.logits.weight, std=0.01)
+        nn.init.zeros_(self.logits.bias)
+
+    def forward(
+        self, features: Float[Tensor, "row width"], allowed: Bool[Tensor, "row action"] | None
+    ) -> Float[Tensor, "row discount action"]:
+        logits = self.logits(self.hidden(features)).unflatten(-1, (self.num_discounts, self.num_actions))
+        return _log_softmax(logits, None if allowed is None else allowed[:, None, :])
+
+    def act(
+        self,
+        features: Float[Tensor, "row width"],
+        discount: int,
+        allowed: Bool[Tensor, "row action"] | None,
+        *,
+        greedy: bool,
+        generator: torch.Generator,
+    ) -> Int[Tensor, " row"]:
+        rows = slice(discount * self.num_actions, (discount + 1) * self.num_actions)
+        logits = nn.functional.linear(self.hidden(features), self.logits.weight[rows], self.logits.bias[rows])
+        log_probs = _log_softmax(logits, allowed)
+        return log_probs.argmax(dim=-1) if greedy else _sample(log_probs, generator)
+
+    def log_prob(
+        self, params: Float[Tensor, "row discount action"], action: Int[Tensor, " row"]
+    ) -> Float[Tensor, "row discount"]:
+        return params.gather(-1, action[:, None, None].expand(-1, params.shape[1], 1)).squeeze(-1)
+
+    def candidates(
+        self, params: Float[Tensor, "row discount action"], *, exact_up_to: int, samples: int, generator: torch.Generator
+    ) -> Candidates:
+        """All actions weighted by their probability where they are few, else `samples` draws of equal weight."""
+        log_probs = params.detach()
+        if self.num_actions <= exact_up_to:
+            return Candidates(None, log_probs.exp())
+        drawn = _sample(log_probs.unsqueeze(-2).expand(-1, -1, samples, -1), generator)
+        return Candidates(drawn, torch.full_like(drawn, 1 / samples, dtype=log_probs.dtype))
+
+    def surrogate(
+        self, params: Float[Tensor, "row discount action"], chosen: Candidates, values: Float[Tensor, "row discount candidate"]
+    ) -> Float[Tensor, "row discount"]:
+        """Exact where the candidates are all actions: sum_a p(a) Q(a). Otherwise the score-function estimate
+        log p(a_m) (Q(a_m) - mean of the other candidates' Q), unbiased from two candidates up.
+        """
+        if chosen.actions is None:
+            return (params.exp() * values).sum(dim=-1)
+        count = values.shape[-1]
+        if count > 1:
+            values = (values - values.mean(dim=-1, keepdim=True)) * (count / (count - 1))
+        return (params.gather(-1, chosen.actions) * values).mean(dim=-1)
+
+    def entropy(self, params: Float[Tensor, "row discount action"]) -> Float[Tensor, "row discount"]:
+        # An action that is not allowed has log-probability minus infinity and adds nothing.
+        return -(params.exp() * params.clamp_min(-1e9)).sum(dim=-1)
+
+
+def _log_softmax(logits: Tensor, allowed: Tensor | None) -> Tensor:
+    return torch.log_softmax(logits if allowed is None else logits.masked_fill(~allowed, -torch.inf), dim=-1)
+
+
+def _sample(log_probs: Float[Tensor, "*batch action"], generator: torch.Generator) -> Int[Tensor, "*batch"]:
+    # Gumbel-max: the argmax of log p + Gumbel noise is a draw from p; minus the log of an exponential draw is Gumbel noise.
+    noise = torch.empty(log_probs.shape, device=log_probs.device).exponential_(generator=generator)
+    return (log_probs - noise.log_()).argmax(dim=-1)

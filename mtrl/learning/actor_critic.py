@@ -1,0 +1,177 @@
+"""The actor-critic losses of every task in a batch, from one pass through the network.
+
+Source: Grigsby et al. 2024 (AMAGO-2), Section 3 and Appendix A: loss = actor + lambda * critic in a single backward pass, several
+discounts trained at once, critic ensemble, targets by slowly moving critics; the critics' parameters get no gradient from the actor.
+Departs: the targets' and the filter's expectation over actions is exact where actions are few; the policy gradient does not flow
+through Q into the backbone; the policy that targets evaluate is the current one, not a slow copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from conflict.engine.rows import task_rows
+from jaxtyping import Float
+from torch import Tensor
+
+from mtrl.agent.policy import Candidates
+from mtrl.learning.batch import Batch
+from mtrl.learning.config import LearningConfig
+from mtrl.learning.objectives import filtered_imitation, imitated, mean_by_task
+from mtrl.learning.returns import draw_members, one_step_targets
+
+if TYPE_CHECKING:
+    from mtrl.agent.agent import Agent
+    from mtrl.agent.critic import CriticEnsemble
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskLosses:
+    """Losses of the tasks in a batch, in the batch's order, and what else is worth logging."""
+
+    total: Float[Tensor, " task"]
+    """actor + lambda * critic: what is minimised."""
+    actor: Float[Tensor, " task"]
+    critic: Float[Tensor, " task"]
+    task_ids: list[int]
+    metrics: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The steps of a batch that exist, padding left out, sorted by task."""
+
+    sizes: list[int]
+    """Rows of each task."""
+    group: Tensor
+    """[row] the task's place in the batch."""
+    task: Tensor
+    """[row] the task's place in the suite."""
+    now: Tensor
+    """[row] where the step's features lie among all steps of the batch (each sequence has one more step than actions)."""
+    action: Tensor
+    reward: Tensor
+    terminated: Tensor
+    allowed: Tensor | None
+
+    @classmethod
+    def of(cls, batch: Batch) -> Rows:
+        """Pick the rows of a batch."""
+        tasks, sequences, time = batch.mask.shape
+        place = batch.mask.flatten().nonzero().squeeze(-1)
+        group = place // (sequences * time)
+        return cls(
+            sizes=batch.mask.sum(dim=(1, 2)).tolist(),
+            group=group,
+            task=batch.task_ids[group],
+            now=place + place // time,
+            action=batch.action.flatten(0, 2)[place],
+            reward=batch.reward.flatten()[place],
+            terminated=batch.terminated.flatten()[place],
+            allowed=None if batch.allowed is None else batch.allowed[group],
+        )
+
+
+def task_losses(
+    agent: Agent, batch: Batch, config: LearningConfig, generator: torch.Generator
+) -> TaskLosses:
+    """Losses of every task in the batch. The statistics of a normaliser of returns move here."""
+    rows = Rows.of(batch)
+    everything = agent.encode({key: value.flatten(0, 1) for key, value in batch.observation.items()}).flatten(0, 1)
+    now = _Pick.apply(everything, rows.now)
+    after = everything.detach().index_select(0, rows.now + 1)
+    with task_rows(rows.sizes):
+        params = agent.policy(now, rows.allowed)
+        target = _targets(agent, after, rows, config, generator)
+        if agent.normaliser.normalises_returns:
+            affines = [c.affine for c in (agent.critic, agent.target_critic) if c.affine is not None]
+            agent.normaliser.observe_returns(target, rows.task, affines)
+        features = agent.critic.features(now)
+        outputs = agent.critic.of_action(features, rows.action, rows.task)
+    normalised = agent.normaliser.normalise(target, rows.task)
+    critic_row = agent.value_target.loss(outputs, normalised.expand(outputs.shape[:-1])).mean(dim=(0, 2))
+
+    samples = config.filter_samples
+    chosen = agent.policy.candidates(
+        params.detach(), exact_up_to=config.exact_actions, samples=samples, generator=generator
+    )
+    with torch.no_grad():
+        values = candidate_values(agent, agent.critic, features.detach(), chosen, rows).mean(dim=0)
+        value = _read(agent, outputs.detach(), rows).mean(dim=0)
+        filter_ = imitated(value, chosen.expectation(values))
+    if config.actor == "filtered":
+        actor_row = filtered_imitation(agent.policy.log_prob(params, rows.action), filter_)
+    else:
+        actor_row = -agent.policy.surrogate(params, chosen, values).mean(dim=-1)
+    entropy = agent.policy.entropy(params)
+    if config.entropy_weight:
+        actor_row = actor_row - config.entropy_weight * entropy.mean(dim=-1)
+
+    actor = mean_by_task(actor_row, rows.group, len(rows.sizes))
+    critic = mean_by_task(critic_row, rows.group, len(rows.sizes))
+    metrics = {
+        "share_imitated": filter_.float().mean(),
+        "value_mean": value[:, agent.acting].mean(),
+        "target_mean": target[:, agent.acting].mean(),
+        "entropy": entropy.detach()[:, agent.acting].mean(),
+        "valid_share": batch.mask.float().mean(),
+    }
+    return TaskLosses(total=actor + config.critic_weight * critic, actor=actor, critic=critic, task_ids=batch.task_ids.tolist(), metrics=metrics)
+
+
+@torch.no_grad()
+def _targets(
+    agent: Agent, after: Tensor, rows: Rows, config: LearningConfig, generator: torch.Generator
+) -> Float[Tensor, "row discount"]:
+    critic = agent.target_critic
+    params = agent.policy(after, rows.allowed)
+    chosen = agent.policy.candidates(
+        params, exact_up_to=config.exact_actions, samples=config.target_samples, generator=generator
+    )
+    members = draw_members(critic.critics, config.target_ensemble, generator)
+    values = candidate_values(agent, critic, critic.features(after, members), chosen, rows, members)
+    expected = chosen.expectation(values)
+    joined = expected.mean(dim=0) if config.target_ensemble == "mean" else expected.amin(dim=0)
+    return one_step_targets(rows.reward, rows.terminated, joined, agent.discounts)
+
+
+@torch.no_grad()
+def candidate_values(
+    agent: Agent,
+    critic: CriticEnsemble,
+    features: Tensor,
+    chosen: Candidates,
+    rows: Rows,
+    members: Tensor | None = None,
+) -> Float[Tensor, "critic row discount candidate"]:
+    """Values, on the scale of returns, of the candidate actions. Candidates go one by one: their outputs together would not fit a cache."""
+    values = torch.empty(*features.shape[:2], *chosen.weights.shape[1:], device=features.device)
+    for index in range(values.shape[-1]):
+        if chosen.actions is None:
+            action = torch.full_like(rows.action, index)
+            outputs = critic.of_action(features, action, rows.task, members)
+        else:
+            outputs = critic.of_actions(features, chosen.actions[..., index], rows.task, members)
+        values[..., index] = _read(agent, outputs, rows)
+    return values
+
+
+def _read(agent: Agent, outputs: Tensor, rows: Rows) -> Float[Tensor, "critic row discount"]:
+    return agent.normaliser.denormalise(agent.value_target.decode(outputs), rows.task)
+
+
+class _Pick(torch.autograd.Function):
+    """`x[index]` along the first axis for indices that do not repeat: the backward pass writes where autograd's own would add."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, index: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(index)
+        ctx.length = x.shape[0]
+        return x.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
+        (index,) = ctx.saved_tensors
+        return grads[0].new_zeros(ctx.length, *grads[0].shape[1:]).index_copy_(0, index, grads[0]), None

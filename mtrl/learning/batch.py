@@ -1,0 +1,37 @@
+"""What a learner gets: sequences of several tasks, sorted by task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """`sequence` windows of trials for each `task`, padded at their end to a common length `time`.
+
+    Observations have one step more than actions: the one after the last action.
+    """
+
+    observation: dict[str, Tensor]
+    """Each [task, sequence, time + 1, ...]."""
+    action: Int[Tensor, "task sequence time"]
+    """The action that the agent chose."""
+    reward: Float[Tensor, "task sequence time"]
+    """Trained reward: raw times the task's scale, 0 where an attempt is not paid."""
+    terminated: Bool[Tensor, "task sequence time"]
+    """The trial ended here by itself; nothing follows. A truncation or an attempt boundary is not marked."""
+    mask: Bool[Tensor, "task sequence time"]
+    """True for steps that exist, false for padding."""
+    task_ids: Int[Tensor, " task"]
+    """The tasks in this batch, by their place in the suite."""
+    allowed: Bool[Tensor, "task action"] | None
+    """Actions that each of these tasks has, where the suite masks them; else None."""
+
+    def to(self, device: str) -> Batch:
+        """The same batch on a device."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["observation"] = {key: value.to(device) for key, value in self.observation.items()}
+        return Batch(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})

@@ -1,0 +1,51 @@
+"""From the configuration to the objects of a run."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from conflict.registry import make_rescaling
+from conflict.rescaling.rescaling import Rescaling
+from tasks.registry import load_suite
+from tasks.suite import Suite
+
+from mtrl.agent.agent import Agent
+from mtrl.config import RunConfig
+from mtrl.training.replay import Replay
+
+
+def build_suite(config: RunConfig) -> Suite:
+    """The suite, with the run's own reward scales and protocol."""
+    play = config.play
+    overrides: dict[str, Any] = {
+        "invalid_actions": play.invalid_actions,
+        "attempts": play.attempts,
+        "warmup_attempts": play.warmup_attempts,
+        "reward_scales": play.reward_scales or None,
+    }
+    return load_suite(config.suite, **{key: value for key, value in overrides.items() if value is not None})
+
+
+def build_rescaling(config: RunConfig, suite: Suite) -> Rescaling:
+    """The rescaling, with statistics for every task and discount."""
+    return make_rescaling(
+        config.conflict.rescaling,
+        suite.num_tasks,
+        value_shape=(len(config.learning.discounts),),
+        options=config.conflict.rescaling_options,
+    )
+
+
+def build_agent(config: RunConfig, suite: Suite, rescaling: Rescaling) -> Agent:
+    """The network, its weights drawn from the run's seed and nothing else."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.loop.seed)
+        agent = Agent(suite.observation_space, suite.num_actions, suite.num_tasks, config.agent, config.learning, rescaling)
+    return agent.to(config.loop.device)
+
+
+def build_replay(config: RunConfig, suite: Suite) -> Replay:
+    """An empty replay for the suite's observations."""
+    shapes = {key: space.shape or () for key, space in suite.observation_space.spaces.items()}
+    allowed = np.asarray(suite.action_mask) if suite.invalid_actions == "mask" else None
+    return Replay(suite.num_tasks, config.collect.replay_steps, shapes, allowed)

@@ -1,0 +1,128 @@
+"""Playing: actors step the suite side by side, and finished trials come out.
+
+What all slots see is recorded in one ring, time first; when a slot's trial ends, its column is cut out.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tasks.suite import Suite
+
+from mtrl.agent.agent import Agent
+from mtrl.training.replay import Trial
+
+
+class Collector:
+    """Slots of a suite and the memory of their actors.
+
+    Args:
+        seed: of the suite's slots.
+        generator: draws the actions; on the device of the agent.
+        task_of_slot: a fixed task for each slot; None draws one for every trial.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        suite: Suite,
+        num_slots: int,
+        *,
+        seed: int,
+        generator: torch.Generator,
+        task_of_slot: list[int] | None = None,
+        greedy: bool = False,
+    ) -> None:
+        self.agent, self.suite, self.generator, self.greedy = agent, suite, generator, greedy
+        self.device = agent.discounts.device
+        self.envs = suite.make_vector(num_slots, seed=seed, task_of_slot=task_of_slot)
+        self.allowed = torch.from_numpy(suite.action_mask).to(self.device) if suite.invalid_actions == "mask" else None
+        self.memory = agent.memory.initial_state(num_slots)
+        self.observation, infos = self.envs.reset()
+        self.task_id: NDArray[np.int32] = infos["task_id"].copy()
+        self.now = 0
+        self.start = np.zeros(num_slots, np.int64)
+        self.ring: dict[str, NDArray[Any]] = {
+            **{key: np.zeros((256, *value.shape), value.dtype) for key, value in self.observation.items()},
+            "action": np.zeros((256, num_slots), np.int16),
+            "reward": np.zeros((256, num_slots), np.float32),
+        }
+
+    @property
+    def num_slots(self) -> int:
+        """Trials side by side."""
+        return len(self.start)
+
+    def step(self) -> list[tuple[int, Trial, dict[str, Any]]]:
+        """One step of every slot. Returns (slot, trial, the suite's summary of it) for each trial that ended."""
+        self._make_room()
+        place = self.now % len(self.ring["action"])
+        for key, value in self.observation.items():
+            self.ring[key][place] = value
+        actions = self._act()
+        self.ring["action"][place] = actions
+        self.observation, reward, terminated, _, infos = self.envs.step(actions)
+        self.ring["reward"][place] = reward
+        self.now += 1
+        ended = []
+        for slot, summary in infos.get("trials", ()):
+            final = {key: value[slot] for key, value in infos["final_obs"].items()}
+            ended.append((slot, self._cut(slot, final, bool(terminated[slot])), summary))
+            self.start[slot] = self.now
+        self.task_id[:] = infos["next_task_id"]
+        return ended
+
+    def _act(self) -> NDArray[np.int64]:
+        observation = {key: torch.from_numpy(value).to(self.device) for key, value in self.observation.items()}
+        allowed = None if self.allowed is None else self.allowed[torch.from_numpy(self.task_id).long()]
+        with torch.inference_mode():
+            actions = self.agent.act(observation, self.memory, allowed, greedy=self.greedy, generator=self.generator)
+        result: NDArray[np.int64] = actions.cpu().numpy()
+        return result
+
+    def _cut(self, slot: int, final: dict[str, NDArray[Any]], terminated: bool) -> Trial:
+        places = np.arange(self.start[slot], self.now) % len(self.ring["action"])
+        observation = {key: np.concatenate([self.ring[key][places, slot], final[key][None]]) for key in self.observation}
+        return Trial(
+            task_id=int(self.task_id[slot]),
+            observation=observation,
+            action=self.ring["action"][places, slot],
+            reward=self.ring["reward"][places, slot],
+            terminated=terminated,
+        )
+
+    def _make_room(self) -> None:
+        size = len(self.ring["action"])
+        oldest = int(self.start.min())
+        if self.now - oldest < size:
+            return
+        old = np.arange(oldest, self.now)
+        for key, array in self.ring.items():
+            bigger = np.zeros((2 * size, *array.shape[1:]), array.dtype)
+            bigger[old % (2 * size)] = array[old % size]
+            self.ring[key] = bigger
+
+    def state_arrays(self) -> dict[str, NDArray[Any]]:
+        """What `load` needs beside the suite's own state: the memory of the actors and the trials in progress."""
+        size = len(self.ring["action"])
+        old = np.arange(int(self.start.min()), self.now)
+        return {
+            **{f"memory.{key}": value.cpu().numpy() for key, value in self.memory.items()},
+            **{f"ring.{key}": value[old % size] for key, value in self.ring.items()},
+            "start": self.start,
+            "now": np.array(self.now),
+            "size": np.array(size),
+        }
+
+    def load(self, suite_state: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Continue exactly where `state_arrays` and the suite's `state_dict` were taken."""
+        self.observation, infos = self.envs.load_state_dict(suite_state)
+        self.task_id[:] = infos["task_id"]
+        self.start, self.now, size = arrays["start"].copy(), int(arrays["now"]), int(arrays["size"])
+        old = np.arange(int(self.start.min()), self.now)
+        for key, value in self.ring.items():
+            self.ring[key] = np.zeros((size, *value.shape[1:]), value.dtype)
+            self.ring[key][old % size] = arrays[f"ring.{key}"]
+        for key, memory in self.memory.items():
+            memory.copy_(torch.from_numpy(arrays[f"memory.{key}"]))

@@ -1,0 +1,120 @@
+"""Scores of an agent on held-out seeds."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from tasks.scores import load_reference, normalised
+from tasks.suite import Suite
+
+from mtrl.agent.agent import Agent
+from mtrl.config import RunConfig, from_json
+from mtrl.training.build import build_agent, build_rescaling, build_suite
+from mtrl.training.checkpoint import CheckpointError, Checkpoints, read_state, read_tensors
+from mtrl.training.collect import Collector
+
+# Training draws its levels from the run's own seed; evaluation from seeds that lie beyond every run's.
+HELD_OUT = 1_000_000_007
+_MOST_SLOTS = 256
+
+
+def evaluate(agent: Agent, suite: Suite, *, trials: int, seed: int, greedy: bool) -> dict[str, Any]:
+    """Play `trials` trials of every task and score them on the raw scale.
+
+    Trials are fixed beforehand (as many in every slot), so that short ones are not counted more often than long ones.
+
+    Returns:
+        {"score": mean normalised score or None, "tasks": {name: {"return", "interval", "score", "score_interval", "attempts", "trials"}}},
+        intervals of 95% by Student's t over trials.
+    """
+    per_slot = -(-trials * suite.num_tasks // _MOST_SLOTS)
+    slots_per_task = -(-trials // per_slot)
+    generator = torch.Generator(device=agent.discounts.device).manual_seed(HELD_OUT + seed)
+    collector = Collector(
+        agent,
+        suite,
+        slots_per_task * suite.num_tasks,
+        seed=HELD_OUT + seed,
+        generator=generator,
+        task_of_slot=[slot % suite.num_tasks for slot in range(slots_per_task * suite.num_tasks)],
+        greedy=greedy,
+    )
+    left = np.full(collector.num_slots, per_slot)
+    returns: list[list[float]] = [[] for _ in suite.tasks]
+    attempts: list[list[list[float]]] = [[] for _ in suite.tasks]
+    while left.any():
+        for slot, trial, summary in collector.step():
+            if left[slot]:
+                left[slot] -= 1
+                returns[trial.task_id].append(summary["raw_return"])
+                attempts[trial.task_id].append(summary["attempt_returns"])
+    tasks = {
+        task.name: _score(task.id, np.array(returns[index][:trials]), np.array(attempts[index][:trials]))
+        for index, task in enumerate(suite.tasks)
+    }
+    scores = [entry["score"] for entry in tasks.values() if entry["score"] is not None]
+    return {"score": float(np.mean(scores)) if scores else None, "tasks": tasks}
+
+
+def evaluate_run(run: Path, *, trials: int, seed: int = 0, greedy: bool | None = None) -> dict[str, Any]:
+    """Evaluate the newest checkpoint of a run's folder.
+
+    Args:
+        trials: per task.
+        seed: which held-out seeds; training's own evaluations use 0.
+        greedy: most likely actions in place of drawn ones; None: as the run's settings say.
+    Returns:
+        As `evaluate`, with the checkpoint's "steps" and "updates" and "seconds".
+    Raises:
+        CheckpointError: the folder holds no run, or no whole checkpoint yet.
+    """
+    agent, suite, config, state = load_agent(run)
+    torch.set_num_threads(1)
+    result = evaluate(agent, suite, trials=trials, seed=seed, greedy=config.loop.greedy if greedy is None else greedy)
+    return {"kind": "evaluation", **{key: state[key] for key in ("steps", "updates", "seconds")}, **result}
+
+
+def load_agent(run: Path) -> tuple[Agent, Suite, RunConfig, dict[str, Any]]:
+    """The agent of a run's newest checkpoint, on the CPU, with its suite, settings and counters.
+
+    Raises:
+        CheckpointError: the folder holds no run, or no whole checkpoint yet.
+    """
+    settings = run / "config.json"
+    if not settings.is_file():
+        raise CheckpointError(f"{run} is no run folder: it has no config.json")
+    config = from_json(settings.read_text())
+    newest = Checkpoints(run).newest()
+    if newest is None:
+        raise CheckpointError(f"{run} has no checkpoint yet: let it train longer, or set --checkpoint-every lower")
+    suite = build_suite(config)
+    config = dataclasses.replace(config, loop=dataclasses.replace(config.loop, device="cpu"))
+    agent = build_agent(config, suite, build_rescaling(config, suite))
+    state = read_state(newest)
+    prefix = "agent."
+    weights = {name.removeprefix(prefix): t for name, t in read_tensors(newest, state).items() if name.startswith(prefix)}
+    try:
+        agent.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{newest} does not fit the settings in {settings}: {error}") from error
+    return agent.eval(), suite, config, state["run"]
+
+
+def _score(task_id: str, returns: NDArray[np.float64], attempts: NDArray[np.float64]) -> dict[str, Any]:
+    mean = float(returns.mean())
+    half = float(stats.t.ppf(0.975, len(returns) - 1) * stats.sem(returns)) if len(returns) > 1 else float("inf")
+    interval = [mean - half, mean + half] if np.isfinite(half) else None
+    reference = load_reference(task_id)
+    known = reference is not None and reference.best is not None
+    return {
+        "return": mean,
+        "interval": interval,
+        "score": normalised(mean, reference) if known else None,
+        "score_interval": [normalised(end, reference) for end in interval] if known and interval else None,
+        "attempts": attempts.mean(axis=0).tolist(),
+        "trials": len(returns),
+    }

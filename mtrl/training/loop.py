@@ -1,0 +1,274 @@
+"""A training run as a generator of records: collect, update, measure, evaluate, checkpoint, over and over.
+
+Whoever consumes the records decides what becomes of them: files, TensorBoard, a progress bar. Stopping is to stop asking.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from conflict.registry import make_strategy
+from torch import Tensor
+
+from mtrl.config import RunConfig, to_json
+from mtrl.learning.actor_critic import TaskLosses
+from mtrl.learning.batch import Batch
+from mtrl.training.build import build_agent, build_replay, build_rescaling, build_suite
+from mtrl.training.checkpoint import Checkpoint, CheckpointError, Checkpoints
+from mtrl.training.collect import Collector
+from mtrl.training.evaluate import evaluate
+from mtrl.training.update import Updater
+
+Record = dict[str, Any]
+
+
+def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Record]:
+    """Run, or resume, training in the folder `out`.
+
+    Yields:
+        Records of the kinds start, update, collect, conflict, evaluation, end; after a resumption first one of kind "resume", whose
+        "records" says how many records the checkpoint had seen.
+    Raises:
+        CheckpointError: the checkpoint is damaged, or of other settings.
+        DivergenceError: a loss became NaN or infinite; the last checkpoint is kept.
+    """
+    run = Run(config, out)
+    if resume:
+        run.restore()
+        yield {"kind": "resume", "records": run.records}
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "config.json").write_text(to_json(config))
+    yield from run.records_to_the_end()
+
+
+class Run:
+    """The state of a run between two iterations."""
+
+    def __init__(self, config: RunConfig, out: Path) -> None:
+        self.config, self.suite = config, build_suite(config)
+        self.checkpoints = Checkpoints(out)
+        seed = config.loop.seed
+        self.generator = torch.Generator(device=config.loop.device).manual_seed(seed)
+        self.acting_generator = torch.Generator(device=config.loop.device).manual_seed(seed + 1)
+        self.rng = np.random.default_rng([seed, 1])
+        rescaling = build_rescaling(config, self.suite).to(config.loop.device)
+        self.agent = build_agent(config, self.suite, rescaling)
+        self.updater = Updater(
+            self.agent,
+            make_strategy(config.conflict.strategy, self.suite.num_tasks, config.conflict.strategy_options).to(config.loop.device),
+            rescaling,
+            self.suite.task_names,
+            config.update,
+            config.learning,
+        )
+        self.replay = build_replay(config, self.suite)
+        self.collector = Collector(
+            self.agent, self.suite, config.collect.slots, seed=seed, generator=self.acting_generator
+        )
+        self.steps = self.records = 0
+        self.earlier_seconds = 0.0
+        self.queue: list[int] = []
+        self.finished: dict[str, list[float]] = {}
+        self.started = time.monotonic()
+
+    def records_to_the_end(self) -> Iterator[Record]:
+        """The records from here on; each is counted, so that a checkpoint knows how many came before it."""
+        for record in self._iterate():
+            self.records += 1
+            now = {"steps": self.steps, "updates": self.updater.updates, "seconds": round(self.seconds, 3)}
+            yield {"kind": record.pop("kind"), **now, **record}
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock of the run, over all its resumptions."""
+        return self.earlier_seconds + time.monotonic() - self.started
+
+    def _iterate(self) -> Iterator[Record]:
+        loop = self.config.loop
+        if self.steps == 0:
+            yield self._start()
+        while self.steps < loop.steps:
+            before = self.steps
+            self._collect()
+            if self.steps >= self.config.collect.start_steps and self.replay.tasks():
+                yield from self._update()
+            at_end = self.steps >= loop.steps
+            if at_end or _due(loop.evaluate_every, before, self.steps):
+                yield self._evaluation()
+            if at_end or _due(loop.checkpoint_every, before, self.steps):
+                self.save()
+        yield {"kind": "end"}
+
+    def _collect(self) -> None:
+        torch.set_num_threads(1)
+        for _ in range(self.config.collect.steps_per_update // self.config.collect.slots):
+            for _, trial, summary in self.collector.step():
+                self.replay.add(trial)
+                self.finished.setdefault(self.suite.task_names[trial.task_id], []).append(summary["raw_return"])
+            self.steps += self.collector.num_slots
+
+    def _update(self) -> Iterator[Record]:
+        torch.set_num_threads(self.config.loop.learn_threads)
+        number, every = self.updater.updates, self.config.conflict.measure_every
+        measure = every > 0 and number % every == 0
+        losses, metrics, conflict = self.updater.update(self._batch(), self.generator, measure=measure)
+        if number % self.config.loop.log_every == 0:
+            yield {"kind": "update", **losses_by_task(losses, self._names(losses.task_ids)), "metrics": _floats(metrics)}
+            if self.finished:
+                yield self._collected()
+        if measure and conflict is not None:
+            yield {"kind": "conflict", "tasks": self._names(conflict.task_ids), **conflict.record()}
+
+    def _batch(self) -> Batch:
+        present = self.replay.tasks()
+        config = self.config.update
+        count = min(config.tasks_per_update or self.suite.num_tasks, config.sequences, len(present))
+        tasks = present if count == len(present) else self._next_tasks(count, set(present))
+        batch = self.replay.sample(tasks, config.sequences // count, self.config.agent.context, self.rng)
+        return batch.to(self.config.loop.device)
+
+    def _next_tasks(self, count: int, present: set[int]) -> list[int]:
+        # In turn, in an order that is drawn anew after each round: every task is in equally many updates.
+        chosen: list[int] = []
+        while len(chosen) < count:
+            if not self.queue:
+                self.queue = self.rng.permutation(self.suite.num_tasks).tolist()
+            task = self.queue.pop(0)
+            if task in present and task not in chosen:
+                chosen.append(task)
+        return sorted(chosen)
+
+    def _evaluation(self) -> Record:
+        torch.set_num_threads(1)
+        loop = self.config.loop
+        return {"kind": "evaluation", **evaluate(self.agent, self.suite, trials=loop.evaluate_trials, seed=0, greedy=loop.greedy)}
+
+    def _collected(self) -> Record:
+        ended, self.finished = self.finished, {}
+        return {
+            "kind": "collect",
+            "return": {task: float(np.mean(returns)) for task, returns in sorted(ended.items())},
+            "trials": {task: len(returns) for task, returns in sorted(ended.items())},
+        }
+
+    def _start(self) -> Record:
+        return {
+            "kind": "start",
+            "suite": self.suite.name,
+            "tasks": list(self.suite.task_names),
+            "versions": {name: _version(name) for name in ("gradient-conflict", "torch", "numpy", "gymnasium", "popgym")},
+            "parameters": sum(p.numel() for p in self.updater.parameters.values()),
+        }
+
+    def _names(self, task_ids: list[int]) -> list[str]:
+        return [self.suite.task_names[task] for task in task_ids]
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment."""
+        self.checkpoints.save(self.steps, self._checkpoint(), self.replay)
+
+    def _checkpoint(self) -> Checkpoint:
+        updater = self.updater
+        optimizer = {
+            f"optimizer.{name}.{key}": value
+            for name, parameter in updater.parameters.items()
+            for key, value in updater.optimizer.state.get(parameter, {}).items()
+        }
+        return Checkpoint(
+            state={
+                "config": asdict(self.config),
+                "steps": self.steps,
+                "updates": updater.updates,
+                "records": self.records,
+                "seconds": self.seconds,
+                "queue": self.queue,
+                "finished": self.finished,
+                "rng": self.rng.bit_generator.state,
+                "suite": self.collector.envs.state_dict(),
+            },
+            tensors={**self._module_tensors(), **optimizer, "generator": self.generator.get_state(), "acting": self.acting_generator.get_state()},
+            arrays=self.collector.state_arrays(),
+        )
+
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        return {"agent": self.agent, "strategy": self.updater.strategy, "rescaling": self.updater.rescaling}
+
+    def _module_tensors(self) -> dict[str, Tensor]:
+        return {f"{name}.{key}": value for name, module in self._modules().items() for key, value in module.state_dict().items()}
+
+    def restore(self) -> None:
+        """Go back to the newest checkpoint; without one, to the start.
+
+        Raises:
+            CheckpointError: the checkpoint is damaged, or of a run with other settings.
+        """
+        newest = self.checkpoints.newest()
+        if newest is None:
+            return
+        found = self.checkpoints.load(newest, self.replay)
+        _check_same_run(found.state["config"], self.config, newest)
+        tensors = found.tensors
+        for name, module in self._modules().items():
+            prefix = f"{name}."
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        self._restore_optimizer(tensors)
+        self.generator.set_state(tensors["generator"])
+        self.acting_generator.set_state(tensors["acting"])
+        state = found.state
+        self.rng.bit_generator.state = state["rng"]
+        self.steps, self.records, self.updater.updates = state["steps"], state["records"], state["updates"]
+        self.queue, self.finished, self.earlier_seconds = state["queue"], state["finished"], state["seconds"]
+        self.collector.load(state["suite"], found.arrays)
+        self.started = time.monotonic()
+
+    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
+        for name, parameter in self.updater.parameters.items():
+            prefix = f"optimizer.{name}."
+            values = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            # AdamW keeps its step count where the parameter is only if it is fused, as it is here.
+            if values:
+                self.updater.optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in values.items()}
+
+
+def losses_by_task(losses: TaskLosses, names: list[str]) -> dict[str, dict[str, float]]:
+    """The losses under their tasks' names."""
+    kinds = {"loss": losses.total, "actor_loss": losses.actor, "critic_loss": losses.critic}
+    return {kind: dict(zip(names, values.tolist(), strict=True)) for kind, values in kinds.items()}
+
+
+def _floats(metrics: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def _due(every: int, before: int, now: int) -> bool:
+    return every > 0 and before // every < now // every
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+# What may differ between a run and its resumption: neither decides what an update does.
+_FREE = ("steps", "checkpoint_every")
+
+
+def _check_same_run(saved: dict[str, Any], config: RunConfig, path: Path) -> None:
+    mine = json.loads(to_json(config))
+    different = [
+        f"{group}.{name} (there {saved.get(group, {}).get(name)!r}, here {value!r})"
+        for group, values in mine.items()
+        for name, value in (values.items() if isinstance(values, dict) else [(group, values)])
+        if name not in _FREE and (saved.get(group, {}).get(name) if isinstance(values, dict) else saved.get(group)) != value
+    ]
+    if different:
+        raise CheckpointError(f"{path} is of a run with other settings: {'; '.join(different)}")

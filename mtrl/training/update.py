@@ -1,0 +1,122 @@
+"""One optimizer step: batch, task losses, rescaling, task gradients, strategy, step."""
+
+from dataclasses import dataclass
+
+import torch
+from conflict.engine.task_gradients import TaskGradients
+from conflict.measures import conflict_rate, cosine_matrix, effective_tasks, norm_spread
+from conflict.rescaling.rescaling import Rescaling
+from conflict.strategies.strategy import Strategy
+from torch import Tensor
+
+from mtrl.agent.agent import Agent
+from mtrl.learning.actor_critic import TaskLosses
+from mtrl.learning.batch import Batch
+from mtrl.learning.config import LearningConfig
+from mtrl.training.config import UpdateConfig
+
+
+class DivergenceError(RuntimeError):
+    """A loss is NaN or infinite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """How the task gradients of one update stood to each other."""
+
+    task_ids: list[int]
+    gram: Tensor
+    weights: Tensor
+
+    def record(self) -> dict[str, object]:
+        """The measures, ready for JSON."""
+        return {
+            "cosine": [[round(c, 6) for c in row] for row in cosine_matrix(self.gram).tolist()],
+            "norms": self.gram.diagonal().clamp_min(0).sqrt().tolist(),
+            "weights": self.weights.tolist(),
+            "conflict_rate": float(conflict_rate(self.gram)),
+            "norm_spread": float(norm_spread(self.gram)),
+            "effective_tasks": float(effective_tasks(self.gram, self.weights)),
+        }
+
+
+class Updater:
+    """Owns the optimizer, the strategy and the rescaling; changes the agent."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        strategy: Strategy,
+        rescaling: Rescaling,
+        task_names: tuple[str, ...],
+        config: UpdateConfig,
+        learning: LearningConfig,
+    ) -> None:
+        self.agent, self.strategy, self.rescaling = agent, strategy, rescaling
+        self.task_names, self.config, self.learning = task_names, config, learning
+        self.parameters = agent.trained_parameters()
+        self.optimizer = torch.optim.AdamW(
+            self.parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self.updates = 0
+
+    def update(self, batch: Batch, generator: torch.Generator, *, measure: bool) -> tuple[TaskLosses, dict[str, Tensor], Conflict | None]:
+        """One step on a batch.
+
+        Args:
+            measure: also take the task gradients where the strategy can do without them.
+        Returns:
+            The losses, the update's metrics, and the state of conflict if task gradients were taken.
+        Raises:
+            DivergenceError: a loss is not finite; the agent is unchanged.
+        """
+        scales = self.rescaling.loss_scales(batch.task_ids)
+        self.optimizer.zero_grad(set_to_none=True)
+        conflict = None
+        if measure or self.strategy.needs != "losses" or self.rescaling.needs_gradient_norms:
+            tasks = TaskGradients(
+                self.agent, num_tasks=len(batch.task_ids), parameters=self.parameters.values(), owned=self.agent.owned_parameters()
+            )
+            with tasks:
+                losses = self._losses(batch, generator)
+                tasks.backward(scales * losses.total)
+            gram = tasks.gramian()
+            weights = self.strategy.weights(gram, task_ids=batch.task_ids, generator=generator)
+            tasks.accumulate(weights)
+            conflict = Conflict(task_ids=batch.task_ids.tolist(), gram=gram, weights=weights)
+            norms = gram.diagonal().clamp_min(0).sqrt()
+        else:
+            losses = self._losses(batch, generator)
+            weights = self.strategy.weights(None, task_ids=batch.task_ids, generator=generator)
+            (weights * scales * losses.total).sum().backward()
+            norms = None
+        self.rescaling.observe_update(batch.task_ids, losses.critic.detach(), norms)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip)
+        if not torch.isfinite(norm):
+            raise DivergenceError(f"update {self.updates}: the losses are finite but the gradient is not (tasks {self._names(batch)})")
+        warmth = min(1.0, (self.updates + 1) / max(1, self.config.warmup_updates))
+        self.optimizer.param_groups[0]["lr"] = self.config.learning_rate * warmth
+        self.optimizer.step()
+        self.agent.follow(self.learning.target_rate)
+        self.updates += 1
+        return losses, {**losses.metrics, "grad_norm": norm}, conflict
+
+    def _names(self, batch: Batch) -> list[str]:
+        return [self.task_names[task] for task in batch.task_ids.tolist()]
+
+    def _losses(self, batch: Batch, generator: torch.Generator) -> TaskLosses:
+        losses = self.agent.task_losses(batch, self.learning, generator)
+        finite = torch.isfinite(losses.total)
+        if not finite.all():
+            lines = [
+                f"{self.task_names[task]} (actor {actor:g}, critic {critic:g})"
+                for task, ok, actor, critic in zip(
+                    batch.task_ids.tolist(), finite.tolist(), losses.actor.tolist(), losses.critic.tolist(), strict=True
+                )
+                if not ok
+            ]
+            raise DivergenceError(
+                f"update {self.updates}: expected finite losses, found NaN or infinity for {', '.join(lines)}. "
+                "Likely causes: a learning rate that is too high, or rewards that the critic cannot represent."
+            )
+        return losses
