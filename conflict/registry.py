@@ -1,0 +1,136 @@
+"""Every gradient strategy, rescaling and value target by name; nothing here loads torch until something is made.
+
+To add one: write its file, its options beside the others', and one line below.
+"""
+
+import difflib
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from conflict.rescaling.options import GradNormOptions, IdentityOptions, PopArtOptions
+from conflict.strategies.options import MeanOptions, PCGradOptions
+from conflict.value.options import HLGaussOptions, RegressionOptions, TwoHotOptions
+
+if TYPE_CHECKING:
+    from conflict.rescaling.rescaling import Rescaling
+    from conflict.strategies.strategy import Strategy
+    from conflict.value.value_target import ValueTarget
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Where something registered lives, and what it takes."""
+
+    target: str
+    """``module:attribute`` of the class or function that makes it."""
+    options: type
+    """Frozen dataclass of its options."""
+    summary: str
+    """One line for listings."""
+
+
+STRATEGIES: dict[str, Entry] = {
+    "mean": Entry(
+        target="conflict.strategies.mean:Mean",
+        options=MeanOptions,
+        summary="the plain mean of the task gradients",
+    ),
+    "pcgrad": Entry(
+        target="conflict.strategies.pcgrad:PCGrad",
+        options=PCGradOptions,
+        summary="project each gradient off those it conflicts with (Yu et al. 2020)",
+    ),
+}
+
+RESCALINGS: dict[str, Entry] = {
+    "none": Entry(
+        target="conflict.rescaling.rescaling:Identity",
+        options=IdentityOptions,
+        summary="losses and returns as they are",
+    ),
+    "gradnorm": Entry(
+        target="conflict.rescaling.gradnorm:GradNorm",
+        options=GradNormOptions,
+        summary="weight losses towards like gradient norms and training rates (Chen et al. 2018)",
+    ),
+    "popart": Entry(
+        target="conflict.rescaling.popart:PopArt",
+        options=PopArtOptions,
+        summary="normalise returns per task, outputs preserved (Hessel et al. 2018)",
+    ),
+    "popart-global": Entry(
+        target="conflict.rescaling.popart:popart_global",
+        options=PopArtOptions,
+        summary="normalise returns over all tasks, outputs preserved (van Hasselt et al. 2016)",
+    ),
+}
+
+VALUE_TARGETS: dict[str, Entry] = {
+    "regression": Entry(
+        target="conflict.value.regression:Regression",
+        options=RegressionOptions,
+        summary="the value itself, by squared error or Huber's loss",
+    ),
+    "two-hot": Entry(
+        target="conflict.value.two_hot:TwoHot",
+        options=TwoHotOptions,
+        summary="classification into the two nearest bins, in symlog or linear spacing",
+    ),
+    "hl-gauss": Entry(
+        target="conflict.value.hl_gauss:HLGauss",
+        options=HLGaussOptions,
+        summary="classification with a Gaussian spread (Farebrother et al. 2024)",
+    ),
+}
+
+
+def make_strategy(name: str, num_tasks: int, options: Mapping[str, object] = {}) -> "Strategy":
+    """The strategy ``name`` for ``num_tasks`` tasks."""
+    entry = find("strategy", name, STRATEGIES)
+    made: Strategy = _load(entry)(num_tasks, options=_make_options(name, entry, options))
+    return made
+
+
+def make_rescaling(
+    name: str, *, num_tasks: int, value_shape: Sequence[int] = (1,), options: Mapping[str, object] = {}
+) -> "Rescaling":
+    """The rescaling ``name`` for ``num_tasks`` tasks and rows whose returns have shape ``value_shape``."""
+    entry = find("rescaling", name, RESCALINGS)
+    made: Rescaling = _load(entry)(num_tasks, value_shape, options=_make_options(name, entry, options))
+    return made
+
+
+def make_value_target(name: str, options: Mapping[str, object] = {}) -> "ValueTarget":
+    """The value target ``name``."""
+    entry = find("value target", name, VALUE_TARGETS)
+    made: ValueTarget = _load(entry)(options=_make_options(name, entry, options))
+    return made
+
+
+def find(kind: str, name: str, entries: Mapping[str, Entry]) -> Entry:
+    """The entry ``name``.
+
+    Raises:
+        ValueError: there is none; the message says which names are near and which there are.
+    """
+    if name in entries:
+        return entries[name]
+    near = difflib.get_close_matches(name, entries, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(entries)}")
+
+
+def _make_options(name: str, entry: Entry, options: Mapping[str, object]) -> Any:
+    known = [field.name for field in fields(entry.options)]
+    unknown = [key for key in options if key not in known]
+    if unknown:
+        valid = f"valid options: {', '.join(known)}" if known else "it has none"
+        raise ValueError(f"{name} has no option {', '.join(map(repr, unknown))}; {valid}")
+    return entry.options(**options)
+
+
+def _load(entry: Entry) -> Any:
+    module, attribute = entry.target.split(":")
+    return getattr(importlib.import_module(module), attribute)

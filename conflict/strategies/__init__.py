@@ -1,0 +1,1 @@
+"""How are the task gradients combined? One strategy a file; names and options are in ``conflict.registry``."""

@@ -1,0 +1,59 @@
+"""The bins of a classification value target: their positions, and how values map onto them and back.
+
+Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with Transformers",
+Appendix: bins equally spaced in symlog(+-1e5), values read back as symexp(p^T b).
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from conflict.value.options import SupportOptions
+from conflict.value.symlog import symexp, symlog
+
+
+class Support(nn.Module):
+    """Bin centres, equally spaced in symlog(value) or in the value.
+
+    Args:
+        options: number of bins, reach, spacing.
+        margin: bins that stand beyond ``low`` and beyond ``high``, so that a target spread around an end is not cut off.
+    """
+
+    bins: Tensor
+
+    def __init__(self, options: SupportOptions, *, margin: int = 0) -> None:
+        super().__init__()
+        inner = options.bins - 2 * margin
+        if inner < 2:
+            raise ValueError(f"value target: bins must be at least {2 * margin + 2} here, got {options.bins}")
+        self.options = options
+        low, high = self._to_space(torch.tensor([options.low, options.high], dtype=torch.float64)).tolist()
+        self.width = (high - low) / (inner - 1)
+        self.first = low - margin * self.width
+        centres = self.first + self.width * torch.arange(options.bins, dtype=torch.float64)
+        self.register_buffer("bins", centres, persistent=False)
+
+    def position(self, values: Float[Tensor, "*lead"]) -> Float[Tensor, "*lead"]:
+        """Where values lie among the bins, clamped to [low, high]: bin i is at position i."""
+        clamped = values.clamp(self.options.low, self.options.high)
+        return (self._to_space(clamped) - self.first) / self.width
+
+    def read(self, logits: Float[Tensor, "*lead bin"]) -> Float[Tensor, "*lead"]:
+        """The value of the mean bin under softmax(logits)."""
+        return self.read_probabilities(logits.softmax(dim=-1))
+
+    def read_probabilities(self, probabilities: Float[Tensor, "*lead bin"]) -> Float[Tensor, "*lead"]:
+        """The value of the mean bin: symexp(p^T b), or p^T b where the spacing is linear."""
+        mean = probabilities @ self.bins.to(probabilities)
+        return symexp(mean) if self.options.spacing == "symlog" else mean
+
+    def spread_out(
+        self, first: Int[Tensor, "*lead"], weights: Float[Tensor, "*lead window"]
+    ) -> Float[Tensor, "*lead bin"]:
+        """Probabilities over all bins from a window of weights that begins at bin ``first``."""
+        index = first[..., None] + torch.arange(weights.shape[-1], device=first.device)
+        return weights.new_zeros(*first.shape, self.options.bins).scatter_(-1, index, weights)
+
+    def _to_space(self, values: Tensor) -> Tensor:
+        return symlog(values) if self.options.spacing == "symlog" else values

@@ -1,0 +1,29 @@
+"""What a value target is: what a value head outputs, its loss against a return, and how a value is read back."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class ValueTarget(nn.Module, ABC):
+    """Maps between returns and the ``num_outputs`` numbers that a value head puts out for each of them."""
+
+    num_outputs: int
+    """Size of the last axis of the head's output."""
+    linear: ClassVar[bool] = False
+    """Whether the output is the value itself, so that PopArt can preserve outputs by rewriting the last layer."""
+
+    @abstractmethod
+    def loss(self, outputs: Float[Tensor, "*lead output"], target: Float[Tensor, "..."]) -> Float[Tensor, "*lead"]:
+        """Loss of each output against its target, unreduced.
+
+        Args:
+            outputs: the head's outputs, last axis of size ``num_outputs``.
+            target: the returns; broadcast against the leading axes of ``outputs``. No gradient flows into it.
+        """
+
+    @abstractmethod
+    def decode(self, outputs: Float[Tensor, "*lead output"]) -> Float[Tensor, "*lead"]:
+        """The value that the outputs stand for, in units of the target."""
