@@ -1,1 +1,109 @@
-"""Multi-task gradients for any ``nn.Module``: how large each task's loss is, and how the task gradients are combined."""
+"""Multi-task gradients for any ``nn.Module``: how large each task's loss is, and how the task gradients are combined.
+
+A batch holds the rows of K tasks one after the other, and each task has its own loss::
+
+    import torch
+    from torch import nn
+    from conflict import TaskGradients, make_strategy
+
+    model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 1))
+    optimizer = torch.optim.Adam(model.parameters())
+    gradients = TaskGradients(model, num_tasks=3)
+    strategy, tasks = make_strategy("pcgrad", num_tasks=3), torch.arange(3)
+    inputs, targets = torch.randn(3 * 32, 8), torch.randn(3 * 32, 1)
+    for _ in range(100):
+        optimizer.zero_grad()
+        with gradients:  # watches the forward pass
+            losses = (model(inputs) - targets).square().reshape(3, -1).mean(dim=1)  # one loss a task
+        gradients.backward(losses)  # one backward pass for all three task gradients
+        gradients.accumulate(strategy.weights(gradients.gramian(), task_ids=tasks))  # fills .grad
+        optimizer.step()
+
+Importing this package loads no torch; the names below load on first use.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from conflict.registry import RESCALINGS, STRATEGIES, VALUE_TARGETS, make_rescaling, make_strategy, make_value_target
+
+if TYPE_CHECKING:
+    from conflict.engine.reference import reference_jacobian
+    from conflict.engine.rows import task_rows
+    from conflict.engine.task_gradients import TaskGradients
+    from conflict.measures import conflict_rate, cosine_matrix, effective_tasks, gradient_norms, norm_spread
+    from conflict.rescaling.gradnorm import GradNorm
+    from conflict.rescaling.popart import PopArt
+    from conflict.rescaling.rescaling import Identity, Rescaling
+    from conflict.rescaling.task_affine import TaskAffine
+    from conflict.strategies.mean import Mean
+    from conflict.strategies.pcgrad import PCGrad
+    from conflict.strategies.strategy import Strategy
+    from conflict.value.hl_gauss import HLGauss
+    from conflict.value.regression import Regression
+    from conflict.value.symlog import symexp, symlog
+    from conflict.value.two_hot import TwoHot
+    from conflict.value.value_target import ValueTarget
+
+_HOMES = {
+    "engine.reference": ("reference_jacobian",),
+    "engine.rows": ("task_rows",),
+    "engine.task_gradients": ("TaskGradients",),
+    "measures": ("conflict_rate", "cosine_matrix", "effective_tasks", "gradient_norms", "norm_spread"),
+    "rescaling.gradnorm": ("GradNorm",),
+    "rescaling.popart": ("PopArt",),
+    "rescaling.rescaling": ("Identity", "Rescaling"),
+    "rescaling.task_affine": ("TaskAffine",),
+    "strategies.mean": ("Mean",),
+    "strategies.pcgrad": ("PCGrad",),
+    "strategies.strategy": ("Strategy",),
+    "value.hl_gauss": ("HLGauss",),
+    "value.regression": ("Regression",),
+    "value.symlog": ("symexp", "symlog"),
+    "value.two_hot": ("TwoHot",),
+    "value.value_target": ("ValueTarget",),
+}
+_MODULE_OF = {name: f"conflict.{module}" for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "RESCALINGS",
+    "STRATEGIES",
+    "VALUE_TARGETS",
+    "GradNorm",
+    "HLGauss",
+    "Identity",
+    "Mean",
+    "PCGrad",
+    "PopArt",
+    "Regression",
+    "Rescaling",
+    "Strategy",
+    "TaskAffine",
+    "TaskGradients",
+    "TwoHot",
+    "ValueTarget",
+    "conflict_rate",
+    "cosine_matrix",
+    "effective_tasks",
+    "gradient_norms",
+    "make_rescaling",
+    "make_strategy",
+    "make_value_target",
+    "norm_spread",
+    "reference_jacobian",
+    "symexp",
+    "symlog",
+    "task_rows",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'conflict' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

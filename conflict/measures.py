@@ -38,7 +38,7 @@ def gradient_norms(gram_kk: Float[Tensor, "task task"]) -> Float[Tensor, " task"
 def conflict_rate(gram_kk: Float[Tensor, "task task"]) -> float:
     """Share of the pairs of tasks whose gradients have a negative inner product; 0 for a single task."""
     gradient_norms(gram_kk)  # refuses NaN
-    first, second = torch.triu_indices(*gram_kk.shape, offset=1)
+    first, second = torch.triu_indices(len(gram_kk), len(gram_kk), offset=1)
     if len(first) == 0:
         return 0.0
     return float((gram_kk[first, second] < 0).double().mean())

@@ -86,26 +86,26 @@ VALUE_TARGETS: dict[str, Entry] = {
 }
 
 
-def make_strategy(name: str, num_tasks: int, options: Mapping[str, object] = {}) -> "Strategy":
+def make_strategy(name: str, num_tasks: int, options: Mapping[str, object] | None = None) -> "Strategy":
     """The strategy ``name`` for ``num_tasks`` tasks."""
     entry = find("strategy", name, STRATEGIES)
-    made: Strategy = _load(entry)(num_tasks, options=_make_options(name, entry, options))
+    made: Strategy = _load(entry)(num_tasks, options=make_options(name, entry, options or {}))
     return made
 
 
 def make_rescaling(
-    name: str, *, num_tasks: int, value_shape: Sequence[int] = (1,), options: Mapping[str, object] = {}
+    name: str, *, num_tasks: int, value_shape: Sequence[int] = (1,), options: Mapping[str, object] | None = None
 ) -> "Rescaling":
     """The rescaling ``name`` for ``num_tasks`` tasks and rows whose returns have shape ``value_shape``."""
     entry = find("rescaling", name, RESCALINGS)
-    made: Rescaling = _load(entry)(num_tasks, value_shape, options=_make_options(name, entry, options))
+    made: Rescaling = _load(entry)(num_tasks, value_shape, options=make_options(name, entry, options or {}))
     return made
 
 
-def make_value_target(name: str, options: Mapping[str, object] = {}) -> "ValueTarget":
+def make_value_target(name: str, options: Mapping[str, object] | None = None) -> "ValueTarget":
     """The value target ``name``."""
     entry = find("value target", name, VALUE_TARGETS)
-    made: ValueTarget = _load(entry)(options=_make_options(name, entry, options))
+    made: ValueTarget = _load(entry)(options=make_options(name, entry, options or {}))
     return made
 
 
@@ -118,17 +118,34 @@ def find(kind: str, name: str, entries: Mapping[str, Entry]) -> Entry:
     if name in entries:
         return entries[name]
     near = difflib.get_close_matches(name, entries, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(entries)}")
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise ValueError(f"unknown {kind} {name!r}; {hint}Known: {', '.join(entries)}")
 
 
-def _make_options(name: str, entry: Entry, options: Mapping[str, object]) -> Any:
-    known = [field.name for field in fields(entry.options)]
-    unknown = [key for key in options if key not in known]
+def make_options(name: str, entry: Entry, options: Mapping[str, object]) -> Any:
+    """The options of an entry, checked; loads no torch.
+
+    Whole numbers may come as floats, as they do from a command line.
+
+    Raises:
+        ValueError: an option that the entry does not have, or a value out of its range.
+    """
+    types = {field.name: field.type for field in fields(entry.options)}
+    unknown = [key for key in options if key not in types]
     if unknown:
-        valid = f"valid options: {', '.join(known)}" if known else "it has none"
+        valid = f"valid options: {', '.join(types)}" if types else "it has none"
         raise ValueError(f"{name} has no option {', '.join(map(repr, unknown))}; {valid}")
-    return entry.options(**options)
+    return entry.options(**{key: _coerce(name, key, value, types[key]) for key, value in options.items()})
+
+
+def _coerce(name: str, key: str, value: object, wanted: object) -> object:
+    if wanted in (int, float) and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise ValueError(f"{name}: option {key} is a number, got {value!r}")
+    if wanted is int and isinstance(value, float):
+        if not value.is_integer():
+            raise ValueError(f"{name}: option {key} is a whole number, got {value}")
+        return int(value)
+    return value
 
 
 def _load(entry: Entry) -> Any:

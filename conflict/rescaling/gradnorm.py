@@ -1,11 +1,12 @@
 """GradNorm: weight the task losses so that their gradients have like norms and the tasks train at like rates.
 
 Source: Chen et al. 2018, "GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask Networks",
-Algorithm 1 and Equation 2: L_grad = sum_i | G_i - mean(G) r_i^alpha |, where G_i = |grad w_i L_i|, r_i = l_i / mean(l) and
-l_i = L_i / L_i(0); mean(G) r_i^alpha is held constant. Then w is renormalised to sum to the number of tasks.
-Departs: the gradient of L_grad in w is written down (dG_i/dw_i = G_i / w_i), so there is no second backward pass. The step is
-taken in log w and in units of mean(G): weights stay positive and the common scale of the losses has no influence. Means run
-over the tasks in the batch; the other tasks keep their weights, and the sum over all tasks is kept.
+Algorithm 1 and Equation 2: L_grad = sum_i | G_i - mean(G) r_i^alpha |, where G_i = |grad w_i L_i|, r_i = l_i / mean(l)
+and l_i = L_i / L_i(0); mean(G) r_i^alpha is held constant. Then w is renormalised to sum to the number of tasks.
+Departs: the gradient of L_grad in w is written down (dG_i/dw_i = G_i / w_i), so there is no second backward pass. The
+step is taken in log w and in units of mean(G): weights stay positive and the common scale of the losses has no
+influence. Means run over the tasks in the batch; the other tasks keep their weights, and the sum over all tasks is
+kept.
 """
 
 from collections.abc import Sequence

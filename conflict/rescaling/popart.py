@@ -2,10 +2,10 @@
 
 Source: van Hasselt et al. 2016, "Learning values across many orders of magnitude", Algorithm 1; Hessel et al. 2018,
 "Multi-task Deep Reinforcement Learning with PopArt", Equations 4-6 (one statistic a task).
-Departs: statistics are averages over the batch's rows of a task, with bias correction (the first batch sets them outright),
-and mean and variance are tracked instead of the two moments (the same numbers, without cancellation). With a classification
-value target there is no linear output to rewrite: pass no outputs, and only the targets are normalised. A task without rows
-in the batch is left alone.
+Departs: statistics are averages over the batch's rows of a task, with bias correction (the first batch sets them
+outright), and mean and variance are tracked instead of the two moments (the same numbers, without cancellation). With a
+classification value target there is no linear output to rewrite: pass no outputs, and only the targets are normalised.
+A task without rows in the batch is left alone.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,8 @@ from conflict.rescaling.task_affine import TaskAffine
 
 
 class PopArt(Rescaling):
-    """Mean and standard deviation of the returns, per task (``groups = num_tasks``) or over all tasks (``groups = 1``)."""
+    """Mean and standard deviation of the returns, per task (``groups = num_tasks``) or over all tasks (``groups =
+    1``)."""
 
     normalises_returns = True
     mean: Tensor
@@ -66,7 +67,7 @@ class PopArt(Rescaling):
         for output in outputs:
             if self.num_groups not in (1, output.num_tasks):
                 raise ValueError(
-                    f"PopArt keeps {self.num_groups} groups of statistics, but a TaskAffine has {output.num_tasks} map(s); "
+                    f"PopArt keeps {self.num_groups} groups of statistics, a TaskAffine has {output.num_tasks} map(s); "
                     "build it with num_tasks=rescaling.num_groups"
                 )
         old_mean, old_sigma = self.mean.clone(), self.sigma

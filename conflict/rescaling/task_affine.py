@@ -15,9 +15,9 @@ from torch import Tensor, nn
 class TaskAffine(nn.Module):
     """``x * weight[..., task, :] + bias[..., task, :]``, the task of each row given; starts as the identity.
 
-    With ``num_tasks = 1`` all rows share one map and the row's task is ignored. A row gives a gradient only to its own task's
-    map. As an engine module (see ``conflict.engine``) it brings its own per-task gradients; where ``num_tasks > 1`` each
-    map belongs to one task, so passing its parameters as ``owned`` is the usual choice.
+    With ``num_tasks = 1`` all rows share one map and the row's task is ignored. A row gives a gradient only to its own
+    task's map. As an engine module (see ``conflict.engine``) it brings its own per-task gradients; where ``num_tasks >
+    1`` each map belongs to one task, so passing its parameters as ``owned`` is the usual choice.
     """
 
     row_axis = -2  # rows are the axis before the outputs
@@ -46,8 +46,8 @@ class TaskAffine(nn.Module):
         shape = (*self.weight.shape[:-2], len(sizes) * self.num_tasks, self.weight.shape[-1])
 
         def gather(grad: Tensor) -> Tensor:
-            grad = grad.sum_to_size(*self.weight.shape[:-2], *grad.shape[-2:])  # type: ignore[no-untyped-call]
+            grad = grad.sum_to_size(*self.weight.shape[:-2], *grad.shape[-2:])
             summed = grad.new_zeros(shape).index_add_(-2, index, grad)
-            return summed.unflatten(-2, (len(sizes), self.num_tasks)).movedim(-3, 0)
+            return summed.reshape(*shape[:-2], len(sizes), *self.weight.shape[-2:]).movedim(-3, 0)
 
         return {"weight": gather(grad_output * x), "bias": gather(grad_output)}

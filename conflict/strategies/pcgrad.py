@@ -1,10 +1,11 @@
 """PCGrad: project each task gradient off those that it conflicts with.
 
-Source: Yu et al. 2020, "Gradient Surgery for Multi-Task Learning", Algorithm 1: for each task i, visit the other tasks j in
-a fresh random order, and wherever <g_i, g_j> < 0 replace the running g_i by g_i - <g_i, g_j> / |g_j|^2 g_j with the
-*original* g_j; the update is sum_i g_i.
+Source: Yu et al. 2020, "Gradient Surgery for Multi-Task Learning", Algorithm 1: for each task i, visit the other tasks
+j in a fresh random order, and wherever <g_i, g_j> < 0 replace the running g_i by g_i - <g_i, g_j> / |g_j|^2 g_j with
+the *original* g_j; the update is sum_i g_i.
 Departs: the mean of the projected gradients instead of their sum (the scale convention). A zero g_j is skipped (the
-paper divides by its norm). Everything is done on the Gramian: the running g_i is c_i @ G, so <g_i, g_j> = (c_i @ gram)[j].
+paper divides by its norm). Everything is done on the Gramian: the running g_i is c_i @ G, so <g_i, g_j> = (c_i @
+gram)[j].
 """
 
 import torch

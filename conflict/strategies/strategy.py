@@ -11,8 +11,8 @@ from torch import Tensor, nn
 class Strategy(nn.Module, ABC):
     """Combines the task gradients of a batch into one update.
 
-    Scale convention: K identical gradients come out as that same gradient, for every strategy. So every strategy runs at
-    the same learning rate as the plain mean and comparisons are fair.
+    Scale convention: K identical gradients come out as that same gradient, for every strategy. So every strategy runs
+    at the same learning rate as the plain mean and comparisons are fair.
 
     The batch may hold fewer tasks than there are; state is kept per task over all ``num_tasks``.
     """

@@ -1,8 +1,9 @@
 """Cross-entropy against targets that are zero outside a narrow window of neighbouring bins.
 
-loss = logsumexp(x) - sum_w p_w x_w, gradient = softmax(x) - p. The logits may be many (critics x rows x discounts x bins), so
-what counts is how often they are read: one fused softmax, two maxima and a gather of the window in the forward pass; one
-product and a scatter into the window in the backward pass. One buffer of the logits' size is kept in between.
+loss = logsumexp(x) - sum_w p_w x_w, gradient = softmax(x) - p. The logits may be many (critics x rows x discounts x
+bins), so what counts is how often they are read: one fused softmax, two maxima and a gather of the window in the
+forward pass; one product and a scatter into the window in the backward pass. One buffer of the logits' size is kept in
+between.
 """
 
 from typing import Any
@@ -23,7 +24,7 @@ class _LocalCrossEntropy(torch.autograd.Function):
         return log_sum.sub_((logits.gather(-1, index) * weights).sum(dim=-1))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         probabilities, index, weights = ctx.saved_tensors
         grad = grad[..., None]
@@ -44,5 +45,6 @@ def local_cross_entropy(
         logits = logits.float()
     window = (*logits.shape[:-1], weights.shape[-1])
     index = (first[..., None] + torch.arange(weights.shape[-1], device=first.device)).expand(window)
-    loss: Tensor = _LocalCrossEntropy.apply(logits, index, weights.to(logits.dtype).expand(window))  # type: ignore[no-untyped-call]
+    weights = weights.to(logits.dtype).expand(window)
+    loss: Tensor = _LocalCrossEntropy.apply(logits, index, weights)  # type: ignore[no-untyped-call]
     return loss

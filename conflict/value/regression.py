@@ -1,7 +1,7 @@
 """Regression: the head puts out the value itself. Its gradient grows with the scale of the returns.
 
-Source: the ``Dep`` critic of Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning
-with Transformers": (Q - y)^2. Huber 1964, "Robust Estimation of a Location Parameter".
+Source: the ``Dep`` critic of Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement
+Learning with Transformers": (Q - y)^2. Huber 1964, "Robust Estimation of a Location Parameter".
 """
 
 import torch

@@ -1,7 +1,7 @@
 """The bins of a classification value target: their positions, and how values map onto them and back.
 
-Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with Transformers",
-Appendix: bins equally spaced in symlog(+-1e5), values read back as symexp(p^T b).
+Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with
+Transformers", Appendix: bins equally spaced in symlog(+-1e5), values read back as symexp(p^T b).
 """
 
 import torch
@@ -17,7 +17,8 @@ class Support(nn.Module):
 
     Args:
         options: number of bins, reach, spacing.
-        margin: bins that stand beyond ``low`` and beyond ``high``, so that a target spread around an end is not cut off.
+        margin: bins that stand beyond ``low`` and beyond ``high``, so that a target spread around an end is not cut
+        off.
     """
 
     bins: Tensor
@@ -37,7 +38,8 @@ class Support(nn.Module):
     def position(self, values: Float[Tensor, "*lead"]) -> Float[Tensor, "*lead"]:
         """Where values lie among the bins, clamped to [low, high]: bin i is at position i."""
         clamped = values.clamp(self.options.low, self.options.high)
-        return (self._to_space(clamped) - self.first) / self.width
+        position: Tensor = (self._to_space(clamped) - self.first) / self.width
+        return position
 
     def read(self, logits: Float[Tensor, "*lead bin"]) -> Float[Tensor, "*lead"]:
         """The value of the mean bin under softmax(logits)."""
@@ -45,7 +47,7 @@ class Support(nn.Module):
 
     def read_probabilities(self, probabilities: Float[Tensor, "*lead bin"]) -> Float[Tensor, "*lead"]:
         """The value of the mean bin: symexp(p^T b), or p^T b where the spacing is linear."""
-        mean = probabilities @ self.bins.to(probabilities)
+        mean: Tensor = probabilities @ self.bins.to(probabilities)
         return symexp(mean) if self.options.spacing == "symlog" else mean
 
     def spread_out(

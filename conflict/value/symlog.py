@@ -1,7 +1,7 @@
 """The symmetric logarithm: near the identity around 0, a logarithm far out, of either sign.
 
-Source: Webber 2012, "A bi-symmetric log transformation for wide-range data"; Hafner et al. 2023, "Mastering Diverse Domains
-through World Models", Equation 9: symlog(x) = sign(x) ln(|x| + 1), symexp(x) = sign(x) (exp(|x|) - 1).
+Source: Webber 2012, "A bi-symmetric log transformation for wide-range data"; Hafner et al. 2023, "Mastering Diverse
+Domains through World Models", Equation 9: symlog(x) = sign(x) ln(|x| + 1), symexp(x) = sign(x) (exp(|x|) - 1).
 """
 
 import torch

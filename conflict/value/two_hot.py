@@ -1,10 +1,10 @@
 """Two-hot: classify a return into bins, its two neighbours sharing the weight so that the mean bin is the return.
 
 Source: Schrittwieser et al. 2020, "Mastering Atari, Go, Chess and Shogi by Planning with a Learned Model", Appendix F;
-Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with Transformers": bins in
-symlog(+-1e5), read back as symexp(p^T b).
-Departs: AMAGO-2's appendix prints the two weights swapped; here the nearer bin gets the larger one. Targets beyond the bins are
-clamped to them.
+Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with Transformers": bins
+in symlog(+-1e5), read back as symexp(p^T b).
+Departs: AMAGO-2's appendix prints the two weights swapped; here the nearer bin gets the larger one. Targets beyond the
+bins are clamped to them.
 """
 
 import torch

@@ -1,0 +1,69 @@
+"""Which rows of a batch belong to which task.
+
+Rows are sorted by task. Outside of ``task_rows`` a module's rows are split equally among the tasks; inside, the caller
+says how many rows each task has, for example after padding was dropped.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+_SIZES: ContextVar[tuple[int, ...] | None] = ContextVar("task_rows", default=None)
+
+
+@contextmanager
+def task_rows(sizes: Sequence[int]) -> Iterator[None]:
+    """Modules called in this block have ``sizes[k]`` rows of task k, in this order; a task may have none."""
+    counts = tuple(int(size) for size in sizes)
+    if not counts or min(counts) < 0:
+        raise ValueError(f"task_rows needs one count of at least 0 per task, got {counts}")
+    token = _SIZES.set(counts)
+    try:
+        yield
+    finally:
+        _SIZES.reset(token)
+
+
+def sizes_for(shape: Sequence[int], axis: int | None, num_tasks: int, where: str) -> tuple[int, ...]:
+    """How many rows each task has in a tensor: as the enclosing ``task_rows`` says, or an equal split of its row axis.
+
+    Args:
+        shape: of a module's output.
+        axis: where its rows are; None if the module does not say: ``task_rows`` is believed, else the first axis is
+        split.
+        num_tasks: K.
+        where: name of the module, for messages.
+    """
+    sizes = _SIZES.get()
+    rows = shape[0 if axis is None else axis]
+    if sizes is None:
+        if rows % num_tasks:
+            raise ValueError(
+                f"{where} put out {rows} rows, which {num_tasks} tasks cannot share equally. Put the tasks' rows one "
+                "after the other on the first axis, or say how many each has: with task_rows([...]): ..."
+            )
+        return (rows // num_tasks,) * num_tasks
+    if len(sizes) != num_tasks or (axis is not None and sum(sizes) != rows):
+        raise ValueError(
+            f"{where} put out {rows} rows of {num_tasks} tasks, but the enclosing task_rows says "
+            f"{sum(sizes)} rows of {len(sizes)} tasks: {sizes}"
+        )
+    return sizes
+
+
+def equal(sizes: Sequence[int]) -> bool:
+    """Whether all tasks have the same number of rows, so that a batch can be viewed as [task, row, ...]."""
+    return all(size == sizes[0] for size in sizes)
+
+
+def sum_rows(values: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Sum each task's rows, and all axes between rows and features: [row, ..., feature] -> [task, feature]."""
+    if equal(sizes):
+        return values.reshape(len(sizes), -1, values.shape[-1]).sum(dim=1)
+    out = values.new_empty(len(sizes), values.shape[-1])
+    for k, part in enumerate(torch.split(values, list(sizes))):
+        out[k] = part.reshape(-1, values.shape[-1]).sum(dim=0)
+    return out
