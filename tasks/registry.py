@@ -1,0 +1,98 @@
+"""Names of suites and sources of simulators; nothing is imported before it is asked for."""
+
+import dataclasses
+import importlib
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import gymnasium
+
+    from tasks.suite import Suite
+    from tasks.task import Task
+
+SUITES: dict[str, str] = {
+    "popgym-27": "tasks.popgym:popgym_27",
+    "popgym-quick": "tasks.popgym:popgym_quick",
+}
+"""Suite name -> ``module:factory``, a function without arguments that returns the suite."""
+
+SOURCES: dict[str, str] = {
+    "popgym": "tasks.popgym:Popgym",
+}
+"""First part of a task id -> ``module:class`` with ``task(name)`` and ``make(name)``."""
+
+
+def load_suite(
+    name: str,
+    *,
+    invalid_actions: str | None = None,
+    reward_scales: Mapping[str, float] | None = None,
+    attempts: int | None = None,
+    warmup_attempts: int | None = None,
+) -> "Suite":
+    """A suite by its name, or the suite of a single task by the task's id (``popgym:AutoencodeEasy``).
+
+    Args:
+        invalid_actions: "random" or "mask"; None, here and below: what the suite says.
+        reward_scales: task name -> factor between raw and trained reward.
+        attempts: paid attempts a trial, for every task.
+        warmup_attempts: attempts before these, for every task.
+    Raises:
+        ValueError: no such suite or task; the message names the nearest ones.
+    """
+    suite = _find(name)
+    protocol: dict[str, Any] = {
+        key: value for key, value in (("attempts", attempts), ("warmup_attempts", warmup_attempts)) if value is not None
+    }
+    if protocol:
+        suite = dataclasses.replace(suite, tasks=tuple(dataclasses.replace(task, **protocol) for task in suite.tasks))
+    if invalid_actions is not None:
+        suite = dataclasses.replace(suite, invalid_actions=invalid_actions)  # type: ignore[arg-type]  # checked by Suite
+    return suite.with_reward_scales(reward_scales) if reward_scales else suite
+
+
+def make_simulator(task: "Task") -> "gymnasium.Env[Any, Any]":
+    """A new simulator of the task.
+
+    Raises:
+        ValueError: no source knows the task's id.
+        ImportError: the simulator needs a package that is not installed; the message says which.
+    """
+    if task.make is not None:
+        simulator: gymnasium.Env[Any, Any] = task.make()
+        return simulator
+    source, _, name = task.id.partition(":")
+    made: gymnasium.Env[Any, Any] = _load(SOURCES[_known(source, SOURCES, "source of tasks")]).make(name)
+    return made
+
+
+def _find(name: str) -> "Suite":
+    source, colon, task = name.partition(":")
+    if colon:
+        from tasks.suite import Suite
+
+        found = _load(SOURCES[_known(source, SOURCES, "source of tasks")]).task(task)
+        return Suite(name=name, tasks=(found,), description=f"{name} alone: one attempt a trial, every reward paid.")
+    suite: Suite = _load(SUITES[_known(name, [*SUITES, *(f"{source}:NAME" for source in SOURCES)], "suite")])()
+    return suite
+
+
+def _known(name: str, names: Iterable[str], what: str) -> str:
+    names = list(names)
+    if name not in names:
+        raise ValueError(f"unknown {what} {name!r}; {nearest(name, names)}")
+    return name
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The end of an error message about a name that is not among `names`."""
+    spelling = {known.lower(): known for known in names}
+    close = [spelling[match] for match in get_close_matches(name.lower(), spelling, n=4, cutoff=0.5)]
+    return f"did you mean {' or '.join(close)}?" if close else f"known are: {', '.join(spelling.values())}"
+
+
+def _load(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
