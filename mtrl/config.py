@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from conflict.registry import RESCALINGS, STRATEGIES, VALUE_TARGETS, check_options
+from conflict.registry import RESCALINGS, STRATEGIES, VALUE_TARGETS, find, make_options
 from mtrl.agent.config import AgentConfig
 from mtrl.learning.config import LearningConfig
 from mtrl.training.config import CollectConfig, ConflictConfig, LoopConfig, SuiteConfig, UpdateConfig
@@ -26,9 +26,13 @@ class RunConfig:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
-        check_options(STRATEGIES, self.conflict.strategy, self.conflict.strategy_options)
-        check_options(RESCALINGS, self.conflict.rescaling, self.conflict.rescaling_options)
-        check_options(VALUE_TARGETS, self.learning.critic, self.learning.critic_options)
+        chosen = (
+            ("strategy", STRATEGIES, self.conflict.strategy, self.conflict.strategy_options),
+            ("rescaling", RESCALINGS, self.conflict.rescaling, self.conflict.rescaling_options),
+            ("value target", VALUE_TARGETS, self.learning.critic, self.learning.critic_options),
+        )
+        for kind, entries, name, options in chosen:
+            make_options(name, find(kind, name, entries), options)
 
 
 def to_json(config: RunConfig) -> str:

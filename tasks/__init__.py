@@ -9,7 +9,7 @@ _EXPORTS = {
     "Suite": "tasks.suite",
     "SuiteVectorEnv": "tasks.vector",
     "Task": "tasks.task",
-    "TrialEnv": "tasks.trial",
+    "TrialEnv": "tasks.env",
     "load_reference": "tasks.scores",
     "load_suite": "tasks.registry",
     "normalised": "tasks.scores",

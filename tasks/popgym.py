@@ -98,7 +98,7 @@ def popgym_27() -> Suite:
     return Suite(
         name="popgym-27",
         tasks=tuple(Popgym.task(name, warmup_attempts=1) for name in TWENTY_SEVEN),
-        description="Multi-Task POPGym of AMAGO-2: 27 memory tasks, one warm-up attempt, then a fresh variant that counts.",
+        description="Multi-Task POPGym of AMAGO-2: 27 memory tasks; one warm-up attempt, then a fresh variant counts.",
     )
 
 

@@ -27,12 +27,12 @@ class Reference:
 
 def load_reference(task_id: str) -> Reference | None:
     """What is known of a task (``popgym:AutoencodeEasy``); None if its random policy has never been measured."""
-    source, _, name = task_id.partition(":")
-    measured = _data(f"{source}_random.json").get("tasks", {}).get(name)
+    source = task_id.partition(":")[0]
+    measured = _data(f"{source}_random.json").get("tasks", {}).get(task_id)
     if measured is None:
         return None
     published = _data(f"{source}_best.json")
-    best = published.get("tasks", {}).get(name)
+    best = published.get("tasks", {}).get(task_id)
     low, high = measured["interval"]
     return Reference(
         random=measured["mean"],

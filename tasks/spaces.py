@@ -5,10 +5,12 @@ from itertools import product
 from math import prod
 from typing import Any, Protocol, TypeAlias
 
-import gymnasium
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+
+from tasks.registry import make_simulator
+from tasks.task import Task
 
 # Every finite float32, so that the space says what is promised: any number, but never NaN and never infinity.
 LARGEST = float(np.finfo(np.float32).max)
@@ -71,7 +73,10 @@ class OneHots:
 
 
 class Numbers:
-    """Box and MultiBinary: the numbers as they are. Bounds are not checked: simulators overstep them, and nothing relies on them."""
+    """Box and MultiBinary: the numbers as they are.
+
+    Bounds are not checked: many simulators overstep theirs a little, and nothing here relies on them.
+    """
 
     def __init__(self, space: "spaces.Box | spaces.MultiBinary") -> None:
         self.shape = space.shape
@@ -118,16 +123,19 @@ class Interface:
     """The simulator's own action behind each number."""
 
 
-def interface_of(name: str, simulator: "gymnasium.Env[Any, Any]") -> Interface:
-    """Read a simulator's spaces.
+def interface_of(task: Task) -> Interface:
+    """Read the spaces of a task's simulator.
 
     Raises:
         ValueError: a space that cannot be flattened, naming the task.
     """
+    simulator = make_simulator(task)
     try:
         return Interface(flattener(simulator.observation_space), numbered_actions(simulator.action_space))
     except ValueError as error:
-        raise ValueError(f"task {name!r}: {error}") from error
+        raise ValueError(f"task {task.name!r}: {error}") from error
+    finally:
+        simulator.close()
 
 
 def flattener(space: "spaces.Space[Any]") -> Flattener:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.registry import make_simulator, nearest
+from tasks.registry import nearest
 from tasks.task import Task
 
 if TYPE_CHECKING:
     from gymnasium import spaces
 
     from tasks.spaces import Interface
-    from tasks.trial import TrialEnv
+    from tasks.env import TrialEnv
     from tasks.vector import SuiteVectorEnv
 
 
@@ -33,7 +33,10 @@ class Suite:
     tasks: tuple[Task, ...]
     """The tasks; a task's id number (``task_id``) is its place here."""
     invalid_actions: Literal["random", "mask"] = "random"
-    """What becomes of an action that the task does not have: replaced by a random one that it has, or refused (`action_mask` says which are allowed)."""
+    """What becomes of an action that the task does not have: replaced by a random one that it has, or refused.
+
+    With "random" the last entry of the observation says that it happened; with "mask" `action_mask` tells what is valid.
+    """
     description: str = ""
     """One sentence for the list of suites."""
 
@@ -64,7 +67,7 @@ class Suite:
         """How each task's observations are flattened and its actions numbered."""
         from tasks.spaces import interface_of
 
-        return tuple(interface_of(task.name, make_simulator(task)) for task in self.tasks)
+        return tuple(interface_of(task) for task in self.tasks)
 
     @cached_property
     def num_actions(self) -> int:
@@ -114,8 +117,11 @@ class Suite:
         return int(task)
 
     def make_env(self, task: int | str, *, seed: int | None = None) -> "TrialEnv":
-        """One task as a `gymnasium.Env` whose episodes are trials; with a seed it equals slot 0 of `make_vector` with this task in it."""
-        from tasks.trial import TrialEnv
+        """One task as a `gymnasium.Env` whose episodes are trials.
+
+        With a seed it yields what slot 0 of `make_vector` yields when that slot always plays this task.
+        """
+        from tasks.env import TrialEnv
 
         return TrialEnv(self, self.task_id(task), seed=seed)
 
@@ -134,7 +140,7 @@ class Suite:
         return SuiteVectorEnv(self, num_slots, seed=seed, task_of_slot=task_of_slot)
 
     def with_reward_scales(self, scales: Mapping[str, float]) -> "Suite":
-        """The same suite with other factors between raw and trained reward (replaced, not multiplied) for the tasks named."""
+        """The same suite, with other factors between raw and trained reward for the tasks named."""
         for name in scales:
             self.task_id(name)
         tasks = tuple(

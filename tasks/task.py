@@ -25,7 +25,10 @@ class Task:
     max_steps: int | None = None
     """Steps after which the whole trial is truncated; None: when its last attempt ends."""
     make: Callable[[], Any] | None = None
-    """Builds the simulator, a `gymnasium.Env` that draws all its randomness from ``reset(seed=...)``; None: the source named in the id does."""
+    """Builds the simulator; None: the source that the id names does.
+
+    A simulator is a `gymnasium.Env` with discrete actions that draws all its randomness from ``reset(seed=...)``.
+    """
 
     def __post_init__(self) -> None:
         """Refuse settings that no trial could be played with."""

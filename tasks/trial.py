@@ -1,4 +1,4 @@
-"""The trial: consecutive attempts at one task, played by one slot; and a single task as a `gymnasium.Env`.
+"""The trial: consecutive attempts at one task, played by one slot.
 
 A slot draws, when a trial begins and only then, from its own generator: the task (unless it is fixed), the simulator's
 seed for every attempt, and a key from which invalid actions are replaced. So the tasks and instances that a slot meets
@@ -7,21 +7,18 @@ do not depend on what the agent does, and two agents with the same seed are meas
 
 import random
 from dataclasses import dataclass
-from operator import index as as_index
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-import gymnasium
 import numpy as np
-from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from tasks.registry import make_simulator
 from tasks.spaces import LARGEST
 
 if TYPE_CHECKING:
-    from tasks.suite import Suite
+    import gymnasium
 
-Observation: TypeAlias = dict[str, Any]
+    from tasks.suite import Suite
 
 
 class SimulatorError(RuntimeError):
@@ -148,24 +145,20 @@ class Slot:
         if not 0 <= action < self.limit:
             also = "" if self.replaces else f" (invalid_actions='mask': the task has {self.num_valid} actions)"
             raise ValueError(
-                f"slot {self.index}, task {self.task.name!r}: expected an action from 0 to {self.limit - 1}{also}, got {action}"
+                f"slot {self.index}, task {self.task.name!r}: "
+                f"expected an action from 0 to {self.limit - 1}{also}, got {action}"
             )
 
     def step(self, action: int) -> bool:
-        """Play one action that `check` allows. Returns whether the trial has ended; its last observation is then in the row."""
+        """Play one action that `check` allows.
+
+        Returns:
+            Whether the trial has ended; its last observation is then in the row.
+        Raises:
+            SimulatorError: the simulator failed, or gave something that is no observation or no finite reward.
+        """
         self.actions.append(action)
-        row = self.own_row
-        row.fill(0.0)
-        try:
-            # An action that the task does not have is replaced by a random one that it has.
-            played = self.decode[action if action < self.num_valid else self._replace()]
-            observation, reward, terminated, truncated, _ = self.simulator.step(played)  # type: ignore[union-attr]
-            raw = reward if type(reward) is float else _number(reward)
-            if not -LARGEST <= raw <= LARGEST:
-                raise ValueError(f"expected a finite reward, got {raw}")
-            self.flatten.write(observation, row, 0)
-        except Exception as error:
-            raise self._fault(error) from error
+        raw, terminated, truncated = self._play(action)
         i, out, seen, attempt, task = self.index, self.out, self.out.observation, self.attempt, self.task
         self.time += 1
         self.attempt_time += 1
@@ -182,14 +175,14 @@ class Slot:
         seen["previous_action"][i] = action
         seen["previous_reward"][i] = trained
         seen["time"][i] = self.time
-        ended = bool(terminated or truncated)
+        ended = terminated or truncated
         boundary = ended and attempt < self.last_attempt
         if boundary:
             self._begin_attempt()
         seen["attempt_start"][i] = boundary
         over = ended and not boundary
         # A simulator may report both ends at once; then there is nothing to bootstrap from, and termination wins.
-        out.terminated[i] = finished = over and bool(terminated)
+        out.terminated[i] = finished = over and terminated
         over = over or self.time == self.max_steps
         out.truncated[i] = over and not finished
         self.playing = not over
@@ -203,6 +196,21 @@ class Slot:
             "attempt_returns": self.attempt_returns,
             "length": self.time,
         }
+
+    def _play(self, action: int) -> tuple[float, bool, bool]:
+        row = self.own_row
+        row.fill(0.0)
+        try:
+            # An action that the task does not have is replaced by a random one that it has.
+            played = self.decode[action if action < self.num_valid else self._replace()]
+            observation, reward, terminated, truncated, _ = self.simulator.step(played)  # type: ignore[union-attr]
+            raw = reward if type(reward) is float else _number(reward)
+            if not -LARGEST <= raw <= LARGEST:
+                raise ValueError(f"expected a finite reward, got {raw}")
+            self.flatten.write(observation, row, 0)
+            return raw, bool(terminated), bool(truncated)
+        except Exception as error:
+            raise self._fault(error) from error
 
     def _begin_attempt(self) -> None:
         self.attempt += 1
@@ -225,80 +233,6 @@ class Slot:
             f"task {self.task.name!r} (simulator reset with seed {self.seeds[self.attempt]}, attempt {self.attempt}, "
             f"step {self.attempt_time}; step {self.time} of the trial): {type(error).__name__}: {error}"
         )
-
-
-class TrialEnv(gymnasium.Env[Observation, Any]):
-    """One task of a suite as a Gymnasium environment; an episode of it is a trial. Observations are fresh copies."""
-
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  # as in the base class
-
-    def __init__(self, suite: "Suite", task_id: int, *, seed: int | None = None) -> None:
-        self.suite, self.task = suite, suite.tasks[task_id]
-        self.observation_space, self.action_space = suite.observation_space, suite.action_space
-        self._buffers, self._pool = Buffers.zeros(suite, 1), Pool(suite)
-        self._slot = Slot(suite, self._buffers, self._pool, 0, task_id)
-        self._seed(seed)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
-        """Begin a trial; with a seed the generator starts anew, without one it goes on. There are no options."""
-        if seed is not None:
-            self._seed(seed)
-        self._slot.begin()
-        return self._observation(), self._info()
-
-    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Play one action; the reward is the trained one, 0 in a warm-up attempt."""
-        if not self._slot.playing:
-            raise ResetNeeded("call reset() first: no trial has begun, or the last one has ended")
-        action = whole_number(action)
-        self._slot.check(action)
-        over = self._slot.step(action)
-        out = self._buffers
-        info = self._info() | {
-            "raw_reward": float(out.raw_reward[0]),
-            "attempt": int(out.attempt[0]),
-            "paid": bool(out.paid[0]),
-        }
-        if over:
-            info["trial"] = self._slot.summary()
-        return self._observation(), float(out.reward[0]), bool(out.terminated[0]), bool(out.truncated[0]), info
-
-    def close(self) -> None:
-        """Close the simulators."""
-        self._slot.release()
-        self._pool.close()
-
-    def _seed(self, seed: int | None) -> None:
-        self._slot.seed(seed)
-        self._np_random, self._np_random_seed = self._slot.generator, -1 if seed is None else seed
-
-    def _observation(self) -> Observation:
-        rows = self._buffers.observation
-        return {
-            **{key: array[0, ...].copy() for key, array in rows.items()},
-            "previous_action": int(rows["previous_action"][0]),
-            "attempt_start": int(rows["attempt_start"][0]),
-        }
-
-    def _info(self) -> dict[str, Any]:
-        info: dict[str, Any] = {"task_id": self._slot.task_id, "task_name": self.task.name}
-        if self.suite.invalid_actions == "mask":
-            info["action_mask"] = self.suite.action_mask[self._slot.task_id].copy()
-        return info
-
-
-def whole_number(action: Any) -> int:
-    """An action as an integer.
-
-    Raises:
-        ValueError: it is none.
-    """
-    try:
-        return as_index(action)
-    except TypeError:
-        raise ValueError(f"expected an integer as action, got {action!r} of type {type(action).__name__}") from None
 
 
 def _number(reward: Any) -> float:

@@ -54,7 +54,10 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         self._seed(seed)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Arrays, dict[str, Any]]:
-        """Begin a trial in every slot; with a seed the generators start anew, without one they go on. There are no options."""
+        """Begin a trial in every slot; with a seed the generators start anew, without one they go on.
+
+        There are no options. The infos hold "task_id" (and with "mask" the "action_mask" of every slot).
+        """
         if seed is not None:
             self._seed(seed)
         for slot in self._slots:
@@ -68,9 +71,10 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         """Play one action in every slot.
 
         Returns:
-            Observation, trained reward, terminated, truncated, infos. ``infos`` always holds "raw_reward", "attempt",
-            "paid" and "task_id" of this transition and "next_task_id" of the observation returned; when some trial ended
-            also "final_obs" (rows valid where terminated or truncated) and "trials", a list of (slot, summary).
+            Observation, trained reward, terminated, truncated, infos. The infos always hold "raw_reward", "attempt",
+            "paid" and "task_id" of this transition and "next_task_id" of the observation returned (and with "mask"
+            its "action_mask"); when some trial ended also "final_obs" (rows valid where terminated or truncated) and
+            "trials", a list of (slot, summary).
         Raises:
             ValueError: an action is no action of its slot; then no slot has moved.
             SimulatorError: a simulator failed; call `reset` before going on.
@@ -119,6 +123,8 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         Raises:
             ValueError: the state is of another suite, protocol or number of slots.
         """
+        if not {"slots", "protocol"} <= set(state):
+            raise ValueError(f"expected a state with 'slots' and 'protocol', got {sorted(state)}")
         if len(state["slots"]) != self.num_envs:
             raise ValueError(f"the state is of {len(state['slots'])} slots, this environment has {self.num_envs}")
         for key, value in self._protocol().items():
@@ -126,6 +132,7 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
                 raise ValueError(
                     f"the state is of another suite: its {key} is {state['protocol'].get(key)}, expected {value}"
                 )
+        self._begun = False
         for slot, saved in zip(self._slots, state["slots"], strict=True):
             slot.generator.bit_generator.state = saved["generator"]
             self._begin(slot)

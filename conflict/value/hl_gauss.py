@@ -53,3 +53,6 @@ class HLGauss(ValueTarget):
         scaled = (edges + (first - position)[..., None]) / (self.sigma_ratio * math.sqrt(2.0))
         cdf = torch.erf(scaled)
         return first, cdf.diff(dim=-1) / (cdf[..., -1:] - cdf[..., :1])
+
+    def prior(self) -> Float[Tensor, " output"]:
+        return self.support.prior()

@@ -42,3 +42,6 @@ class TwoHot(ValueTarget):
         lower = position.long().clamp_(0, self.num_outputs - 2)  # clamped as integers: a NaN stays in the weights
         upper_weight = position - lower
         return lower, torch.stack((1.0 - upper_weight, upper_weight), dim=-1)
+
+    def prior(self) -> Float[Tensor, " output"]:
+        return self.support.prior()

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -27,3 +28,7 @@ class ValueTarget(nn.Module, ABC):
     @abstractmethod
     def decode(self, outputs: Float[Tensor, "*lead output"]) -> Float[Tensor, "*lead"]:
         """The value that the outputs stand for, in units of the target."""
+
+    def prior(self) -> Float[Tensor, " output"]:
+        """Outputs that stand for a value near 0, for the bias that a value head starts with."""
+        return torch.zeros(self.num_outputs)

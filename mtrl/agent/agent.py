@@ -61,7 +61,7 @@ class Agent(nn.Module):
             self.normaliser = rescaling
         else:
             default = "popart-global" if self.value_target.linear else "none"
-            self.normaliser = make_rescaling(default, num_tasks, value_shape=(len(learning.discounts),))
+            self.normaliser = make_rescaling(default, num_tasks=num_tasks, value_shape=(len(learning.discounts),))
         # Only a scalar output can be rewritten so that it keeps its value while the statistics move.
         affine = (
             TaskAffine(self.normaliser.num_groups, len(learning.discounts), leading=(config.critics,))
@@ -69,7 +69,14 @@ class Agent(nn.Module):
             else None
         )
         self.critic = CriticEnsemble(
-            config.width, config.head_width, num_actions, len(learning.discounts), self.value_target.num_outputs, config.critics, affine
+            config.width,
+            config.head_width,
+            num_actions,
+            len(learning.discounts),
+            self.value_target.num_outputs,
+            config.critics,
+            affine,
+            self.value_target.prior(),
         )
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
 

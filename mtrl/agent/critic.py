@@ -31,13 +31,18 @@ class CriticEnsemble(nn.Module):
         num_outputs: int,
         critics: int,
         affine: TaskAffine | None,
+        prior: Float[Tensor, " output"],
     ) -> None:
         super().__init__()
         self.critics, self.num_discounts, self.num_outputs = critics, num_discounts, num_outputs
         self.trunk = nn.Linear(width, critics * head_width)
+        nn.init.kaiming_normal_(self.trunk.weight, nonlinearity="leaky_relu")
         self.hidden = EnsembleLinear(critics, head_width, head_width)
         self.action = EnsembleEmbedding(critics, num_actions, head_width)
-        self.outputs = EnsembleLinear(critics, head_width, num_discounts * num_outputs)
+        # Values start near zero for every action and sharply so: an early preference would be imitated before it is tested, and
+        # first having to empty the bins that are never used would teach the backbone nothing.
+        self.outputs = EnsembleLinear(critics, head_width, num_discounts * num_outputs, scale=0.1)
+        self.outputs.bias.data.copy_(prior.repeat(num_discounts))
         self.affine = affine
 
     def features(

@@ -21,6 +21,8 @@ class VectorEncoder(nn.Module):
     def __init__(self, space: gym.spaces.Box, width: int) -> None:
         super().__init__()
         self.project = nn.Linear(space.shape[0], width)
+        # Most vectors are one-hot: each entry is then an embedding, and should weigh as much as that of an action.
+        nn.init.normal_(self.project.weight)
 
     def forward(self, observation: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch width"]:
         """Features of observations that have any leading axes."""
@@ -42,9 +44,12 @@ class TimestepEncoder(nn.Module):
             raise ValueError(f"no encoder for the observation keys {unknown}; there are encoders for {list(ENCODERS)}")
         self.encoders = nn.ModuleDict({key: ENCODERS[key](space.spaces[key], width) for key in keys})
         self.previous_action = nn.Embedding(num_actions + 1, width)
-        nn.init.normal_(self.previous_action.weight, std=0.1)
         self.signals = nn.Linear(4, width)
+        nn.init.normal_(self.signals.weight)
+        # Features of unit scale, so that what was seen is not drowned by positions or by a memory's small initial weights.
+        self.sum_norm = nn.LayerNorm(width)
         self.mix = nn.Linear(width, width)
+        self.out_norm = nn.LayerNorm(width)
 
     def forward(self, observation: dict[str, Tensor]) -> Float[Tensor, "*batch width"]:
         """Features of a time step, whatever the leading axes of the observations are."""
@@ -61,7 +66,7 @@ class TimestepEncoder(nn.Module):
         features = self.signals(signals) + self.previous_action(observation["previous_action"].long())
         for key, encoder in self.encoders.items():
             features = features + encoder(observation[key].float())
-        mixed: Tensor = self.mix(nn.functional.leaky_relu(features))
+        mixed: Tensor = self.out_norm(self.mix(nn.functional.leaky_relu(self.sum_norm(features))))
         return mixed
 
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 class EnsembleLinear(nn.Module):
     """One linear layer per member: [member, row, in] -> [member, row, out]."""
 
-    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+    def __init__(self, members: int, inputs: int, outputs: int, *, scale: float = 1.0) -> None:
+        """Weights start as He et al. 2015 propose, times `scale`."""
         super().__init__()
-        bound = inputs**-0.5
-        self.weight = nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(members, 1, outputs).uniform_(-bound, bound))
+        self.weight = nn.Parameter(torch.randn(members, inputs, outputs) * scale * (2 / inputs) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
 
     def forward(
         self, x: Float[Tensor, "member row in"], members: Int[Tensor, " member"] | None = None
@@ -43,7 +43,7 @@ class EnsembleEmbedding(nn.Module):
 
     def __init__(self, members: int, entries: int, width: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(members, entries, width) * width**-0.5)
+        self.weight = nn.Parameter(torch.randn(members, entries, width) * 0.5)
 
     def forward(
         self, index: Int[Tensor, "*row"], members: Int[Tensor, " member"] | None = None

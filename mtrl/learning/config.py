@@ -19,7 +19,7 @@ class LearningConfig:
     """filtered: imitate the replay's actions that beat the policy's value (binary CRR). policy-gradient: ascend Q."""
     critic: ValueTargetName = "two-hot"
     """What the critic learns: a scalar (regression), or a distribution over bins whose mean is the value."""
-    critic_options: dict[str, float] = field(default_factory=dict)
+    critic_options: dict[str, float | str] = field(default_factory=dict)
     """Options of the value target, e.g. `--critic-options bins 64`."""
     discounts: tuple[float, ...] = (0.1, 0.9, 0.95, 0.97, 0.99, 0.995, 0.999)
     """Discounts trained at once, each in [0, 1)."""

@@ -30,7 +30,7 @@ def build_rescaling(config: RunConfig, suite: Suite) -> Rescaling:
     """The rescaling, with statistics for every task and discount."""
     return make_rescaling(
         config.conflict.rescaling,
-        suite.num_tasks,
+        num_tasks=suite.num_tasks,
         value_shape=(len(config.learning.discounts),),
         options=config.conflict.rescaling_options,
     )

@@ -38,6 +38,8 @@ class Collector:
         self.device = agent.discounts.device
         self.envs = suite.make_vector(num_slots, seed=seed, task_of_slot=task_of_slot)
         self.allowed = torch.from_numpy(suite.action_mask).to(self.device) if suite.invalid_actions == "mask" else None
+        self.exploration = 0.0
+        """Probability with which an actor takes a uniformly random action in place of its own."""
         self.memory = agent.memory.initial_state(num_slots)
         self.observation, infos = self.envs.reset()
         self.task_id: NDArray[np.int32] = infos["task_id"].copy()
@@ -78,8 +80,15 @@ class Collector:
         allowed = None if self.allowed is None else self.allowed[torch.from_numpy(self.task_id).long()]
         with torch.inference_mode():
             actions = self.agent.act(observation, self.memory, allowed, greedy=self.greedy, generator=self.generator)
+            if self.exploration > 0:
+                actions = self._explore(actions, allowed)
         result: NDArray[np.int64] = actions.cpu().numpy()
         return result
+
+    def _explore(self, actions: torch.Tensor, allowed: torch.Tensor | None) -> torch.Tensor:
+        draws = torch.rand(len(actions), self.suite.num_actions + 1, device=self.device, generator=self.generator)
+        preference = draws[:, 1:] if allowed is None else draws[:, 1:] * allowed
+        return torch.where(draws[:, 0] < self.exploration, preference.argmax(dim=-1), actions)
 
     def _cut(self, slot: int, final: dict[str, NDArray[Any]], terminated: bool) -> Trial:
         places = np.arange(self.start[slot], self.now) % len(self.ring["action"])

@@ -39,11 +39,11 @@ class ConflictConfig:
 
     strategy: StrategyName = "mean"
     """How the task gradients are combined."""
-    strategy_options: dict[str, float] = field(default_factory=dict)
+    strategy_options: dict[str, float | str] = field(default_factory=dict)
     """Options of the strategy."""
     rescaling: RescalingName = "none"
     """How the tasks' losses or returns are rescaled."""
-    rescaling_options: dict[str, float] = field(default_factory=dict)
+    rescaling_options: dict[str, float | str] = field(default_factory=dict)
     """Options of the rescaling, e.g. `--rescaling-options alpha 0.5`."""
     measure_every: int = 50
     """Updates between two measurements of gradient conflict; 0 turns them off."""
@@ -64,11 +64,24 @@ class CollectConfig:
     """Environment steps that the replay holds, over all tasks; the oldest trials go first."""
     start_steps: int = 5_000
     """Environment steps collected before the first update."""
+    explore_from: float = 1.0
+    """Share of uniformly random actions at the start of training, in [0, 1]."""
+    explore_to: float = 0.05
+    """Share of uniformly random actions after the decline, in [0, 1]."""
+    explore_steps: int = 100_000
+    """Environment steps over which the share of random actions declines linearly."""
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "slots", "steps_per_update", "replay_steps")
+        _at_least(self, 1, "slots", "steps_per_update", "replay_steps", "explore_steps")
+        _at_least(self, 0, "start_steps")
+        if not (0 <= self.explore_from <= 1 and 0 <= self.explore_to <= 1):
+            raise ValueError(f"explore_from and explore_to: expected shares in [0, 1], found {self.explore_from}, {self.explore_to}")
         if self.steps_per_update % self.slots:
             raise ValueError(f"steps_per_update {self.steps_per_update} is not a multiple of slots {self.slots}")
+
+    def exploration(self, steps: int) -> float:
+        """Share of random actions after so many environment steps."""
+        return self.explore_from + (self.explore_to - self.explore_from) * min(1.0, steps / self.explore_steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +96,8 @@ class UpdateConfig:
     """Step size of AdamW."""
     weight_decay: float = 1e-4
     """Decoupled weight decay of AdamW."""
+    second_moment: float = 0.99
+    """AdamW's rate of forgetting for squared gradients (beta2), in [0, 1). Targets move and early gradients are large: forget soon."""
     clip: float = 1.0
     """Largest norm of the combined gradient; longer ones are shortened to it."""
     warmup_updates: int = 100

@@ -108,6 +108,7 @@ class Run:
 
     def _collect(self) -> None:
         torch.set_num_threads(1)
+        self.collector.exploration = self.config.collect.exploration(self.steps)
         for _ in range(self.config.collect.steps_per_update // self.config.collect.slots):
             for _, trial, summary in self.collector.step():
                 self.replay.add(trial)

@@ -56,7 +56,7 @@ class Updater:
         self.task_names, self.config, self.learning = task_names, config, learning
         self.parameters = agent.trained_parameters()
         self.optimizer = torch.optim.AdamW(
-            self.parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+            self.parameters.values(), lr=config.learning_rate, betas=(0.9, config.second_moment), weight_decay=config.weight_decay, fused=True
         )
         self.updates = 0
 

@@ -16,7 +16,7 @@ from mtrl.agent.memory.memory import Memory, State
 
 
 class GRU(Memory):
-    """`layers` GRUs, each reading the states of the one below."""
+    """`layers` GRUs, each reading the states of the one below; the last one's states are normalised."""
 
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
@@ -26,6 +26,7 @@ class GRU(Memory):
         for layer in self.recurrent:
             for gate in layer.weight.detach().split(width):
                 nn.init.orthogonal_(gate)
+        self.norm = nn.LayerNorm(width)
 
     def forward(
         self, features: Float[Tensor, "batch time width"], time: Int[Tensor, "batch time"]
@@ -36,7 +37,8 @@ class GRU(Memory):
             from_input = inputs(x)
             before = previous_states(from_input.detach(), recurrent.weight.detach(), recurrent.bias.detach())
             x = _Gates.apply(from_input, recurrent(before), before, recurrent.weight.detach())
-        return x
+        out: Tensor = self.norm(x)
+        return out
 
     def initial_state(self, num_actors: int) -> State:
         return {"hidden": self.inputs[0].weight.new_zeros(num_actors, len(self.inputs), self.width)}
@@ -51,7 +53,8 @@ class GRU(Memory):
             before = hidden[:, index]
             x = next_state(inputs(x), recurrent(before), before)
             hidden[:, index] = x
-        return x
+        out: Tensor = self.norm(x)
+        return out
 
 
 def next_state(

@@ -1,0 +1,132 @@
+"""The random policy: the zero of every normalised score.
+
+Departs: AMAGO-2's protocol draws uniformly from the padded action set and replaces what a task does not have by a
+random action that it has. The actions that reach the simulator are then uniform over the task's own, and they are
+drawn from these directly.
+
+    python -m baselines.random_policy popgym-27 --trials 1000 --seed 0 --out tasks/data/popgym_random.json
+"""
+
+import argparse
+import json
+import math
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.registry import load_suite
+from tasks.suite import Suite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Raw return of a task's paid attempts, summed over a trial."""
+
+    mean: float
+    """Mean over trials."""
+    interval: tuple[float, float]
+    """95% interval of the mean, by the normal approximation."""
+    trials: int
+    """How many trials."""
+    steps: int
+    """Mean length of a trial, warm-up included."""
+
+
+def measure(suite: Suite, *, trials: int, seed: int) -> Iterator[tuple[str, Measurement]]:
+    """Play every task in turn; the other tasks of the suite make no difference to a task's figures.
+
+    Args:
+        trials: per task, at least 2.
+        seed: of the simulators and of the actions.
+    Yields:
+        Task id and measurement.
+    Raises:
+        ValueError: fewer than two trials, which have no interval.
+    """
+    if trials < 2:
+        raise ValueError(f"expected at least 2 trials a task, got {trials}")
+    for task_id, task in enumerate(suite.tasks):
+        env = suite.make_env(task_id, seed=seed)
+        num_valid = int(suite.action_mask[task_id].sum())
+        # The name's checksum keeps this stream apart from the simulators', which are drawn with small keys.
+        generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(zlib.crc32(task.id.encode()), 1)))
+        returns, steps = np.zeros(trials), 0
+        for trial in range(trials):
+            env.reset()
+            over = False
+            while not over:
+                for action in generator.integers(num_valid, size=64).tolist():
+                    _, _, terminated, truncated, info = env.step(action)
+                    over = terminated or truncated
+                    if over:
+                        break
+            returns[trial] = info["trial"]["raw_return"]
+            steps += info["trial"]["length"]
+        env.close()
+        mean, half = float(returns.mean()), 1.96 * float(returns.std(ddof=1)) / math.sqrt(trials)
+        yield (
+            task.id,
+            Measurement(
+                mean=round(mean, 5),
+                interval=(round(mean - half, 5), round(mean + half, 5)),
+                trials=trials,
+                steps=round(steps / trials),
+            ),
+        )
+
+
+def report(suite_name: str, results: dict[str, Measurement], *, trials: int, seed: int) -> dict[str, Any]:
+    """Everything needed to measure the same again."""
+    return {
+        "command": f"python -m baselines.random_policy {suite_name} --trials {trials} --seed {seed}",
+        "policy": "uniform over each task's own actions",
+        "unit": "raw return of the paid attempts of a trial",
+        "interval": "95% of the mean, normal approximation",
+        "seed": seed,
+        "trials": trials,
+        "versions": {name: _version(name) for name in ("popgym", "gymnasium", "numpy")},
+        "tasks": {task_id: asdict(result) for task_id, result in results.items()},
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure a suite and print a table, or JSON."""
+    parser = argparse.ArgumentParser(prog="python -m baselines.random_policy", description=__doc__.split("\n")[0])
+    parser.add_argument("suite", help="name of a suite, or popgym:NAME")
+    parser.add_argument("--trials", type=int, default=1000, help="trials a task (default: 1000)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of simulators and actions (default: 0)")
+    parser.add_argument("--out", type=Path, help="write the JSON to this file, too")
+    parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    options = parser.parse_args(arguments)
+    results: dict[str, Measurement] = {}
+    try:
+        for task_id, result in measure(load_suite(options.suite), trials=options.trials, seed=options.seed):
+            results[task_id] = result
+            if not options.json:
+                low, high = result.interval
+                print(f"{task_id:40s} {result.mean:7.3f}  [{low:.3f}, {high:.3f}]  {result.steps} steps", flush=True)
+    except (ValueError, ImportError) as error:
+        parser.error(str(error))
+    text = json.dumps(report(options.suite, results, trials=options.trials, seed=options.seed), indent=1)
+    if options.json:
+        print(text)
+    if options.out is not None:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text + "\n", encoding="utf-8")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
