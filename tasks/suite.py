@@ -15,8 +15,8 @@ from tasks.task import Task
 if TYPE_CHECKING:
     from gymnasium import spaces
 
-    from tasks.spaces import Interface
     from tasks.env import TrialEnv
+    from tasks.spaces import Interface
     from tasks.vector import SuiteVectorEnv
 
 
@@ -35,7 +35,7 @@ class Suite:
     invalid_actions: Literal["random", "mask"] = "random"
     """What becomes of an action that the task does not have: replaced by a random one that it has, or refused.
 
-    With "random" the last entry of the observation says that it happened; with "mask" `action_mask` tells what is valid.
+    With "random" the last entry of the observation says that it happened; with "mask" see `action_mask`.
     """
     description: str = ""
     """One sentence for the list of suites."""

@@ -114,6 +114,7 @@ class Slot:
         self.limit = self.suite.num_actions if self.replaces else self.num_valid
         self.last_attempt = task.warmup_attempts + task.attempts - 1
         self.max_steps = task.max_steps or 0
+        self.largest_reward = LARGEST / max(1.0, task.reward_scale)
         *self.seeds, self.key = self.generator.integers(2**63 - 1, size=self.last_attempt + 2).tolist()
         if task.instance == "same":
             self.seeds = self.seeds[:1] * len(self.seeds)
@@ -205,8 +206,8 @@ class Slot:
             played = self.decode[action if action < self.num_valid else self._replace()]
             observation, reward, terminated, truncated, _ = self.simulator.step(played)  # type: ignore[union-attr]
             raw = reward if type(reward) is float else _number(reward)
-            if not -LARGEST <= raw <= LARGEST:
-                raise ValueError(f"expected a finite reward, got {raw}")
+            if not -self.largest_reward <= raw <= self.largest_reward:
+                raise ValueError(f"expected a reward that is a finite float32 once scaled, got {raw}")
             self.flatten.write(observation, row, 0)
             return raw, bool(terminated), bool(truncated)
         except Exception as error:

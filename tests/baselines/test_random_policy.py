@@ -1,0 +1,58 @@
+"""The random policy's figures can be made again, and are what the package ships."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from baselines.random_policy import main, measure
+from tasks.registry import load_suite
+from tasks.scores import load_reference
+
+
+def test_a_tasks_figures_do_not_depend_on_the_rest_of_the_suite() -> None:
+    suite = load_suite("popgym-quick")
+    together = dict(measure(suite.subset(["HigherLowerEasy", "RepeatFirstEasy"]), trials=5, seed=3))
+    alone = dict(measure(suite.subset(["RepeatFirstEasy"]), trials=5, seed=3))
+    assert together["popgym:RepeatFirstEasy"] == alone["popgym:RepeatFirstEasy"]
+    other = dict(measure(suite.subset(["RepeatFirstEasy"]), trials=5, seed=4))
+    assert other != alone
+
+
+def test_a_fresh_measurement_agrees_with_the_shipped_one() -> None:
+    for task_id, result in measure(
+        load_suite("popgym-27").subset(["CountRecallEasy", "MineSweeperEasy"]), trials=100, seed=1
+    ):
+        reference = load_reference(task_id)
+        assert reference is not None
+        assert abs(result.mean - reference.random) < 2 * (
+            result.interval[1] - result.mean
+        )  # about four standard errors
+
+
+def test_the_command_prints_json_and_writes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "random.json"
+    main(["popgym:HigherLowerEasy", "--trials", "3", "--seed", "2", "--out", str(out), "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads(out.read_text())
+    assert printed["trials"] == 3 and printed["seed"] == 2 and printed["versions"]["popgym"]
+    entry = printed["tasks"]["popgym:HigherLowerEasy"]
+    assert entry["interval"][0] <= entry["mean"] <= entry["interval"][1] and entry["steps"] == 51
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"), [(["popgym-2"], "did you mean"), (["popgym-27", "--trials", "1"], "at least 2")]
+)
+def test_a_mistake_on_the_command_line_is_explained(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert says in capsys.readouterr().err
+
+
+def test_the_shipped_figures_are_reproduced_to_the_last_digit() -> None:
+    ((task_id, result),) = measure(load_suite("popgym-27").subset(["MineSweeperEasy"]), trials=1000, seed=0)
+    reference = load_reference(task_id)
+    assert reference is not None
+    assert (result.mean, result.interval) == (reference.random, reference.random_interval)

@@ -1,0 +1,56 @@
+"""Normalised scores and the figures they rest on."""
+
+import pytest
+
+from tasks.registry import load_suite
+from tasks.scores import Reference, load_reference, normalised
+
+
+def test_random_scores_zero_and_best_scores_one() -> None:
+    reference = Reference(random=-0.5, random_interval=(-0.6, -0.4), best=1.0, source="x")
+    assert [normalised(value, reference) for value in (-0.5, 1.0, 0.25, -2.0)] == [0.0, 1.0, 0.5, -1.0]
+
+
+def test_without_a_best_there_is_no_score() -> None:
+    assert normalised(0.3, Reference(random=0.0, random_interval=(0.0, 0.0), best=None, source="")) is None
+    assert normalised(0.3, None) is None
+
+
+@pytest.mark.parametrize("suite", ["popgym-27", "popgym-quick"])
+def test_every_task_of_the_suites_has_both_ends(suite: str) -> None:
+    for task in load_suite(suite).tasks:
+        reference = load_reference(task.id)
+        assert reference is not None and reference.best is not None and reference.source
+        low, high = reference.random_interval
+        assert low < reference.random < high < low + 0.05
+        assert reference.best > high + 0.05
+
+
+def test_published_bests_are_the_papers() -> None:
+    best = {
+        name: load_reference(f"popgym:{name}")
+        for name in ("AutoencodeEasy", "CountRecallEasy", "HigherLowerEasy", "MineSweeperEasy")
+    }
+    assert [reference.best for reference in best.values() if reference] == [-0.28, 0.88, 0.53, 0.70]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("AutoencodeHard", -0.5),
+        ("RepeatPreviousMedium", -0.5),
+        ("RepeatFirstHard", -0.5),
+        ("HigherLowerHard", 0.0),
+        ("MultiarmedBanditEasy", 0.0),
+    ],
+)
+def test_measured_random_returns_are_what_chance_gives(name: str, expected: float) -> None:
+    reference = load_reference(f"popgym:{name}")
+    assert reference is not None
+    half = (reference.random_interval[1] - reference.random_interval[0]) / 2
+    assert abs(reference.random - expected) < 2 * half  # about four standard errors
+
+
+@pytest.mark.parametrize("task_id", ["popgym:NoSuchTask", "chess:Queen", "popgym:BattleshipEasy"])
+def test_an_unmeasured_task_has_no_reference(task_id: str) -> None:
+    assert load_reference(task_id) is None
