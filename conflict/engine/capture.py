@@ -38,7 +38,9 @@ class Capture:
     inputs: tuple[Any, ...]
     versions: tuple[int, ...]
     edge: GradientEdge
-    sizes: Sequence[int]
+    sizes: Sequence[int] | None
+    """Rows of each task; None if the rows cannot be those of the tasks."""
+    rows: int
 
     def gradients(self, grad_output: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
         """Gradients of the taking-part parameters, each [len(sizes), *shape]."""
@@ -116,13 +118,16 @@ class Recorder:
             attached: Tensor = _Attach.apply(self._anchor, output)  # type: ignore[no-untyped-call]
             values = (*args, *kwargs.values())
             inputs = tuple(value.detach() if isinstance(value, Tensor) else value for value in values)
+            axis = row_axis(ruled.module)
+            sizes = sizes_for(attached.shape, axis, self._num_tasks)
             self.captures.append(
                 Capture(
                     ruled=ruled,
                     inputs=inputs,
                     versions=_versions(inputs),
                     edge=get_gradient_edge(attached),
-                    sizes=sizes_for(attached.shape, row_axis(ruled.module), self._num_tasks, ruled.name),
+                    sizes=sizes,
+                    rows=attached.shape[axis or 0] if sizes is None else sum(sizes),
                 )
             )
             return attached

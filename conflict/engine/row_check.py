@@ -19,7 +19,7 @@ _tries_left: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()  # what was
 
 def unchecked(captures: Sequence[Capture]) -> list[Capture]:
     """The calls of modules that are still to be tested."""
-    return [capture for capture in captures if _tries_left.get(capture.ruled.module, TRIES) > 0]
+    return [c for c in captures if c.sizes is not None and _tries_left.get(c.ruled.module, TRIES) > 0]
 
 
 def mixing_modules(losses_k: Tensor, captures: Sequence[Capture]) -> list[nn.Module]:
@@ -43,7 +43,7 @@ def mixing_modules(losses_k: Tensor, captures: Sequence[Capture]) -> list[nn.Mod
 
 def _in_proportion(before: Tensor, after: Tensor, size: float, factors: Tensor, capture: Capture) -> bool:
     axis = row_axis(capture.ruled.module) or 0
-    if size == 0.0 or before.shape[axis] != sum(capture.sizes):
+    if capture.sizes is None or size == 0.0 or before.shape[axis] != capture.rows:
         return True  # nothing to see, or a module with its own rule that does not say where its rows are
     shape = [1] * before.dim()
     shape[axis] = -1

@@ -27,31 +27,22 @@ def task_rows(sizes: Sequence[int]) -> Iterator[None]:
         _SIZES.reset(token)
 
 
-def sizes_for(shape: Sequence[int], axis: int | None, num_tasks: int, where: str) -> tuple[int, ...]:
+def sizes_for(shape: Sequence[int], axis: int | None, num_tasks: int) -> tuple[int, ...] | None:
     """How many rows each task has in a tensor: as the enclosing ``task_rows`` says, or an equal split of its row axis.
 
     Args:
         shape: of a module's output.
-        axis: where its rows are; None if the module does not say: ``task_rows`` is believed, else the first axis is
-        split.
+        axis: where its rows are; None if the module does not say: then ``task_rows`` is believed, or the first axis split.
         num_tasks: K.
-        where: name of the module, for messages.
+    Returns:
+        One count a task; None if the rows of the tensor cannot be those of the tasks.
     """
     sizes = _SIZES.get()
     rows = shape[0 if axis is None else axis]
     if sizes is None:
-        if rows % num_tasks:
-            raise ValueError(
-                f"{where} put out {rows} rows, which {num_tasks} tasks cannot share equally. Put the tasks' rows one "
-                "after the other on the first axis, or say how many each has: with task_rows([...]): ..."
-            )
-        return (rows // num_tasks,) * num_tasks
-    if len(sizes) != num_tasks or (axis is not None and sum(sizes) != rows):
-        raise ValueError(
-            f"{where} put out {rows} rows of {num_tasks} tasks, but the enclosing task_rows says "
-            f"{sum(sizes)} rows of {len(sizes)} tasks: {sizes}"
-        )
-    return sizes
+        return None if rows % num_tasks else (rows // num_tasks,) * num_tasks
+    fits = len(sizes) == num_tasks and (axis is None or sum(sizes) == rows)
+    return sizes if fits else None
 
 
 def equal(sizes: Sequence[int]) -> bool:

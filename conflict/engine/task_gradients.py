@@ -98,18 +98,19 @@ class TaskGradients:
         new = [c for c in unchecked(captures) if c.ruled.module not in self._mixing] if self._check_rows else []
         if new:
             self._mixing.update(mixing_modules(losses_k, new))
-        parts = self._slices(losses_k, captures)
-        one_pass = [c for c in captures if c.ruled.module not in self._mixing]
+        mixed = [c for c in captures if c.sizes is None or c.ruled.module in self._mixing]
+        parts = self._slices(losses_k, mixed)
+        one_pass = [c for c in captures if c not in mixed]
         wanted: list[Any] = [*(c.edge for c in one_pass), *self._owned]
         grads: list[Tensor | None] = []
         if wanted:
             grads = list(torch.autograd.grad(losses_k.sum(), wanted, allow_unused=True))
         self._owned_grads = [g if g is None else g / self.num_tasks for g in grads[len(one_pass) :]]
-        del grads[len(one_pass) :], captures, wanted, new
+        del grads[len(one_pass) :], captures, mixed, wanted, new
         with torch.no_grad():
             while one_pass:
                 capture, grad_output = one_pass.pop(), grads.pop()
-                if grad_output is not None:
+                if grad_output is not None and capture.sizes is not None:
                     _add(parts, capture, capture.gradients(grad_output, capture.sizes))
         self._parts = {p: parts[p] for p in self._names if p in parts}
 
@@ -159,14 +160,13 @@ class TaskGradients:
             raise RuntimeError("there are no task gradients: call backward(losses_k) first, once for each accumulate")
         return self._parts
 
-    def _slices(self, losses_k: Tensor, captures: Sequence[Capture]) -> dict[nn.Parameter, Tensor]:
+    def _slices(self, losses_k: Tensor, mixed: Sequence[Capture]) -> dict[nn.Parameter, Tensor]:
         """Gradients of whatever the rules do not cover: one backward pass a task, through just these."""
         with_rule = list(dict.fromkeys(p for ruled in self._ruled for p in ruled.parameters.values()))
         leaves = [p for p, name in self._names.items() if p not in set(with_rule)]
         if with_rule:  # costs nothing unless a ruled parameter is also used outside of its module
             direct = torch.autograd.grad(losses_k.sum(), with_rule, retain_graph=True, allow_unused=True)
             leaves += [p for p, grad in zip(with_rule, direct, strict=True) if grad is not None]
-        mixed = [c for c in captures if c.ruled.module in self._mixing]
         if not leaves and not mixed:
             return {}
         self._announce(leaves, mixed)
@@ -180,7 +180,7 @@ class TaskGradients:
             for capture, grad in zip(mixed, grads[len(leaves) :], strict=True):
                 if grad is not None:
                     with torch.no_grad():
-                        found = capture.gradients(grad, (sum(capture.sizes),))
+                        found = capture.gradients(grad, (capture.rows,))
                     for local, value in found.items():
                         _row(parts, capture.ruled.parameters[local], self.num_tasks)[k] += value[0]
         return parts
@@ -195,7 +195,10 @@ class TaskGradients:
         for capture in mixed:
             for parameter in capture.ruled.parameters.values():
                 self.path[self._names[parameter]] = "slices"
-            reasons[capture.ruled.name] = "rows serve several tasks (are they sorted by task, one row per batch row?)"
+            reasons[capture.ruled.name] = (
+                "its rows do not belong to one task each (sort them by task, one row for each of the batch; "
+                "say unequal counts by task_rows)"
+            )
         fresh = [f"{what}: {why}" for what, why in reasons.items() if what not in self._warned]
         self._warned.update(reasons)
         if fresh:

@@ -33,12 +33,13 @@ def test_two_hot_reads_back_exactly_over_the_whole_range(bins: int, spacing: str
 
 
 @pytest.mark.parametrize("bins", [32, 64, 128])
-@pytest.mark.parametrize("sigma_ratio", [0.75, 1.0])
+@pytest.mark.parametrize("sigma_ratio", [0.5, 0.75, 1.0])
 def test_hl_gauss_reads_back_up_to_the_stated_discretisation(bins: int, sigma_ratio: float) -> None:
     target = make_value_target("hl-gauss", {"bins": bins, "sigma_ratio": sigma_ratio})
     assert isinstance(target, HLGauss)
     read = target.support.read_probabilities(target.encode(SPREAD))
-    bound = target.support.width * (math.exp(-2 * (math.pi * sigma_ratio) ** 2) / math.pi + 1e-6)
+    discretisation, cut_off = math.exp(-2 * (math.pi * sigma_ratio) ** 2) / math.pi, 2e-6 * sigma_ratio
+    bound = target.support.width * (discretisation + cut_off)
     assert float((symlog(read) - symlog(SPREAD)).abs().max()) <= bound
 
 

@@ -1,0 +1,488 @@
+"""The engine gives what K separate backward passes give, and leaves the model as it was."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from conflict.engine.reference import reference_jacobian
+from conflict.engine.rows import task_rows
+from conflict.engine.task_gradients import TaskGradients
+
+K, S, T, D = 3, 4, 5, 8
+
+
+class Residual(nn.Module):
+    """A pre-norm Transformer block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm_1, self.norm_2 = nn.LayerNorm(D), nn.RMSNorm(D)
+        self.qkv, self.out = nn.Linear(D, 3 * D, bias=False), nn.Linear(D, D)
+        self.up, self.down = nn.Linear(D, 2 * D), nn.Linear(2 * D, D)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(self.norm_1(x)).unflatten(-1, (3, 2, D // 2)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(mixed.transpose(1, 2).flatten(2))
+        return x + self.down(F.gelu(self.up(self.norm_2(x))))
+
+
+class Reused(nn.Module):
+    """One linear layer and one norm, three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.norm = nn.Linear(D, D), nn.LayerNorm(D)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(3):
+            x = x + torch.tanh(self.layer(self.norm(x)))
+        return x
+
+
+class TiedModules(nn.Module):
+    """Two modules that hold the same parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(D, D), nn.Linear(D, D, bias=False)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(torch.tanh(self.first(x)))
+
+
+class Tokens(nn.Module):
+    """Embeddings with padding; the output is read off with an embedding's weight if ``tied``."""
+
+    def __init__(self, *, tied: bool) -> None:
+        super().__init__()
+        self.table, self.plain, self.tied = nn.Embedding(6, D, padding_idx=0), nn.Embedding(6, D), tied
+
+    def forward(self, x: Tensor) -> Tensor:
+        index = (x[..., 0].abs() * 3).long() % 6
+        features = self.table(index) + torch.tanh(self.plain(index.int()))
+        return F.linear(torch.tanh(features), self.table.weight) if self.tied else features
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.gru, self.head = nn.Linear(D, D), nn.GRU(D, D, batch_first=True), nn.Linear(D, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.gru(self.inner(x))[0])
+
+
+class Bare(nn.Module):
+    """A parameter that belongs to no module with a rule, and one that is not used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.unused = nn.Parameter(torch.rand(D)), nn.Parameter(torch.rand(2))
+        self.layer, self.idle = nn.Linear(D, D), nn.Linear(D, D)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x * self.scale)
+
+
+class EnsembleLayer(nn.Module):
+    """Two layers at once, [row, ...] -> [member, row, ...], with its own rule."""
+
+    row_axis = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, D, D))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.einsum("rti,eio->erto", x, self.weight)
+
+    def task_gradients(
+        self, inputs: tuple[Tensor, ...], grad_output: Tensor, sizes: Sequence[int]
+    ) -> dict[str, Tensor]:
+        x_k, grad_k = torch.split(inputs[0], list(sizes)), torch.split(grad_output, list(sizes), dim=1)
+        pairs = zip(x_k, grad_k, strict=True)
+        return {"weight": torch.stack([torch.einsum("rti,erto->eio", x, grad) for x, grad in pairs])}
+
+
+class Ensemble(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.layer = nn.Linear(D, D), EnsembleLayer()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(torch.tanh(self.inner(x))).movedim(0, 2)
+
+
+class Positions(nn.Module):
+    """A position embedding that all sequences share: its rows are no batch rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.layer = nn.Embedding(6, D), nn.Linear(D, D)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x + self.table(torch.arange(6))[: x.shape[1]])
+
+
+class BatchStatistics(nn.Module):
+    """Batch normalisation lets every row's loss depend on every row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.last = nn.Linear(D, D), nn.BatchNorm1d(T), nn.Linear(D, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.norm(self.first(x)))
+
+
+class Attention(nn.Module):
+    """torch's own attention uses its output layer's parameters without calling it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.head = nn.MultiheadAttention(D, 2, batch_first=True), nn.Linear(D, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.attention(x, x, x, need_weights=False)[0])
+
+
+class Peek(nn.Module):
+    """Calls its layer once more without gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(D, D)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            peek = self.layer(x).mean()
+        return self.layer(x) * peek
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(D, 16), nn.ReLU(inplace=True), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 2))
+
+
+def norms() -> nn.Module:
+    return nn.Sequential(
+        nn.LayerNorm((T, D)),
+        nn.Linear(D, D),
+        nn.LayerNorm(D, bias=False),
+        nn.RMSNorm((T, D), eps=1e-5),
+        nn.Linear(D, 2),
+    )
+
+
+def weight_normed() -> nn.Module:
+    return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(D, D)), nn.Tanh(), nn.Linear(D, D))
+
+
+COVERED: dict[str, Callable[[], nn.Module]] = {
+    "mlp": mlp,
+    "norms": norms,
+    "embedding": lambda: Tokens(tied=False),
+    "reused": Reused,
+    "tied modules": TiedModules,
+    "transformer": Residual,
+    "ensemble": Ensemble,
+    "peek": Peek,
+}
+FALLBACK: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "gru": (Recurrent, r"gru\.weight_ih_l0 of gru \(GRU\): no rule"),
+    "bare": (Bare, r"scale of the model \(Bare\): no rule"),
+    "tied weight": (lambda: Tokens(tied=True), r"table\.weight of table \(Embedding\): used outside of its module"),
+    "weight norm": (weight_normed, r"parametrizations\.weight\.original0 of .*: no rule"),
+    "positions": (Positions, r"table \(Embedding\): its rows do not belong to one task"),
+    "batch norm": (BatchStatistics, r"first \(Linear\): its rows do not belong to one task"),
+    "attention": (Attention, r"attention\.out_proj\.weight of .*: no rule"),
+}
+
+
+def losses_of(model: nn.Module, x: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Task k's loss on its rows, of scale 10^k; zero without rows."""
+    parts = torch.split(model(x), list(sizes))
+    return torch.stack([10.0**k * (part.sin().sum() + part.square().sum()) for k, part in enumerate(parts)])
+
+
+def compare(model: nn.Module, gradients: TaskGradients, sizes: Sequence[int]) -> None:
+    """One update's task gradients, Gramian and weighted sum against the reference."""
+    model.zero_grad()
+    x = torch.randn(sum(sizes), T, D, dtype=torch.float64)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    expected = reference_jacobian(losses_of(model, x, sizes), parameters)
+    equal = len(set(sizes)) == 1
+    with gradients, nullcontext() if equal else task_rows(sizes):
+        losses = losses_of(model, x, sizes)
+    gradients.backward(losses)
+    close = {"rtol": 1e-10, "atol": 1e-10}
+    torch.testing.assert_close(gradients.jacobian(), expected, **close)
+    torch.testing.assert_close(gradients.gramian(), expected @ expected.T, **close)
+    weights = torch.rand(len(sizes), dtype=torch.float64)
+    gradients.accumulate(weights)
+    found = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+    torch.testing.assert_close(found, weights @ expected, **close)
+
+
+@pytest.mark.parametrize("sizes", [(S,) * K, (3, 1, 7), (2, 0, 4), (5,)], ids=str)
+@pytest.mark.parametrize("name", COVERED)
+def test_one_backward_pass_gives_what_k_give(name: str, sizes: tuple[int, ...]) -> None:
+    model = COVERED[name]().double()
+    gradients = TaskGradients(model, num_tasks=len(sizes))
+    for _ in range(2):
+        compare(model, gradients, sizes)
+    assert set(gradients.path.values()) == {"rule"}
+
+
+@pytest.mark.parametrize("sizes", [(S,) * K, (4, 2, 6), (6, 0, 6)], ids=str)
+@pytest.mark.parametrize("name", FALLBACK)
+def test_what_no_rule_covers_is_right_too_and_warns_once(name: str, sizes: tuple[int, ...]) -> None:
+    make, message = FALLBACK[name]
+    model = make().double()
+    gradients = TaskGradients(model, num_tasks=K)
+    with pytest.warns(UserWarning, match=message) as caught:
+        compare(model, gradients, sizes)
+    assert len(caught) == 1
+    assert "slices" in gradients.path.values()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compare(model, gradients, sizes)
+
+
+def test_the_path_of_each_parameter_can_be_asked_for() -> None:
+    path = TaskGradients(Recurrent(), num_tasks=K).path
+    assert {name for name, how in path.items() if how == "rule"} == {
+        "inner.weight",
+        "inner.bias",
+        "head.weight",
+        "head.bias",
+    }
+    assert path["gru.bias_hh_l0"] == "slices"
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_inputs_that_require_a_gradient_change_nothing(name: str) -> None:
+    model = COVERED[name]().double()
+    leaf = torch.randn(K * S, T, D, dtype=torch.float64, requires_grad=True)
+    gradients = TaskGradients(model, num_tasks=K)
+    expected = reference_jacobian(losses_of(model, leaf * 2, (S,) * K), model.parameters())
+    with gradients:
+        losses = losses_of(model, leaf * 2, (S,) * K)
+    gradients.backward(losses)
+    torch.testing.assert_close(gradients.jacobian(), expected, rtol=1e-10, atol=1e-10)
+    assert leaf.grad is None
+
+
+def test_frozen_parameters_stay_out() -> None:
+    model = mlp().double()
+    frozen = [model[0].weight, model[2].bias]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    compare(model, TaskGradients(model, num_tasks=K), (S,) * K)
+    assert all(p.grad is None and not p.requires_grad for p in frozen)
+
+
+def test_only_the_chosen_parameters_take_part() -> None:
+    model = mlp().double()
+    chosen = [model[4].weight, model[0].bias]
+    x = torch.randn(K * S, T, D, dtype=torch.float64)
+    expected = reference_jacobian(losses_of(model, x, (S,) * K), chosen)
+    gradients = TaskGradients(model, num_tasks=K, parameters=chosen)
+    with gradients:
+        losses = losses_of(model, x, (S,) * K)
+    gradients.backward(losses)
+    torch.testing.assert_close(gradients.jacobian(), expected)
+    gradients.accumulate(torch.ones(K) / K)
+    assert {name for name, p in model.named_parameters() if p.grad is not None} == {"4.weight", "0.bias"}
+
+
+def test_owned_parameters_get_the_gradient_of_the_mean_loss_and_stay_out_of_the_gramian() -> None:
+    model = mlp().double()
+    shared, owned = list(model[:4].parameters()), list(model[4].parameters())
+    x = torch.randn(K * S, T, D, dtype=torch.float64)
+    gradients = TaskGradients(model, num_tasks=K, owned=owned)
+    with gradients:
+        losses = losses_of(model, x, (S,) * K)
+    gradients.backward(losses)
+    reference = losses_of(model, x, (S,) * K)
+    expected = reference_jacobian(reference, shared)
+    torch.testing.assert_close(gradients.gramian(), expected @ expected.T)
+    gradients.accumulate(torch.tensor([1.0, 0.0, 0.0]))
+    for parameter, grad in zip(owned, torch.autograd.grad(reference.mean(), owned), strict=True):
+        torch.testing.assert_close(parameter.grad, grad)
+
+
+def test_a_parameter_that_some_loss_does_not_use_gets_a_zero_row() -> None:
+    model = nn.ModuleList([nn.Linear(D, 2), nn.Linear(2, 2), nn.Linear(2, 2)]).double()
+    x = torch.randn(2 * S, D, dtype=torch.float64)
+
+    def forward() -> Tensor:
+        trunk = model[0](x)
+        with task_rows([S, 0]):
+            first = model[1](trunk[:S])
+        return torch.stack([first.square().mean(), trunk[S:].square().mean()])
+
+    expected = reference_jacobian(forward(), model.parameters())
+    gradients = TaskGradients(model, num_tasks=2)
+    with gradients:
+        losses = forward()
+    gradients.backward(losses)
+    torch.testing.assert_close(gradients.jacobian(), expected)
+    gradients.accumulate(torch.ones(2))
+    assert model[2].weight.grad is None
+
+
+def test_gradients_are_added_to_those_that_are_there() -> None:
+    model = mlp().double()
+    gradients, x = TaskGradients(model, num_tasks=K), torch.randn(K * S, T, D, dtype=torch.float64)
+    for _ in range(2):
+        with gradients:
+            losses = losses_of(model, x, (S,) * K)
+        gradients.backward(losses)
+        gradients.accumulate(torch.ones(K) / K)
+    found = [p.grad for p in model.parameters()]
+    expected = torch.autograd.grad(2 * losses_of(model, x, (S,) * K).mean(), list(model.parameters()))
+    for got, want in zip(found, expected, strict=True):
+        torch.testing.assert_close(got, want)
+
+
+def test_an_update_in_the_jacobians_layout_is_written_back() -> None:
+    model = mlp().double()
+    gradients, x = TaskGradients(model, num_tasks=K), torch.randn(K * S, T, D, dtype=torch.float64)
+    with gradients:
+        losses = losses_of(model, x, (S,) * K)
+    gradients.backward(losses)
+    jac = gradients.jacobian()
+    gradients.accumulate_update(jac[1])
+    torch.testing.assert_close(torch.cat([p.grad.flatten() for p in model.parameters()]), jac[1])
+
+
+def test_a_list_of_losses_and_a_backward_inside_the_block_are_fine() -> None:
+    model = mlp().double()
+    gradients, x = TaskGradients(model, num_tasks=K), torch.randn(K * S, T, D, dtype=torch.float64)
+    with gradients:
+        losses = losses_of(model, x, (S,) * K)
+        gradients.backward(list(losses))
+    expected = reference_jacobian(losses_of(model, x, (S,) * K), model.parameters())
+    torch.testing.assert_close(gradients.jacobian(), expected)
+
+
+def test_the_number_of_tasks_may_change_between_updates() -> None:
+    model = mlp().double()
+    gradients = TaskGradients(model, num_tasks=K)
+    compare(model, gradients, (S,) * K)
+    gradients.num_tasks = 2
+    compare(model, gradients, (S, S))
+
+
+def assert_untouched(model: nn.Module) -> None:
+    assert all(p.requires_grad for p in model.parameters())
+    for module in model.modules():
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+
+
+def test_nothing_is_left_on_the_model() -> None:
+    model = Residual()
+    gradients = TaskGradients(model, num_tasks=K)
+    with gradients:
+        model(torch.randn(K * S, T, D))
+    assert_untouched(model)
+
+
+def test_nothing_is_left_on_the_model_after_an_error() -> None:
+    class Broken(nn.Linear):
+        row_axis = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            raise ArithmeticError("broken")
+
+        def task_gradients(self, inputs: object, grad_output: Tensor, sizes: object) -> dict[str, Tensor]:
+            return {}
+
+    model = nn.Sequential(nn.Linear(D, D), Broken(D, D))
+    gradients = TaskGradients(model, num_tasks=K)
+    with pytest.raises(ArithmeticError), gradients:
+        model(torch.randn(K * S, D))
+    assert_untouched(model)
+    with gradients, pytest.raises(ArithmeticError):
+        model(torch.randn(K * S, D))
+    assert_untouched(model)
+
+
+def test_wrong_use_is_explained() -> None:
+    model = mlp()
+    gradients, x = TaskGradients(model, num_tasks=K), torch.randn(K * S, T, D)
+    with pytest.raises(RuntimeError, match="call backward"):
+        gradients.gramian()
+    with gradients:
+        losses = losses_of(model, x, (S,) * K)
+        with pytest.raises(RuntimeError, match="already around"), gradients:
+            pass
+    with pytest.raises(ValueError, match="one loss for each of 3 tasks"):
+        gradients.backward(losses[:2])
+    with pytest.raises(ValueError, match="require no gradient"):
+        gradients.backward(losses.detach())
+    gradients.backward(losses)
+    with pytest.raises(ValueError, match="one weight for each of 3 tasks"):
+        gradients.accumulate(torch.ones(2))
+    with pytest.raises(ValueError, match="num_tasks >= 1"):
+        TaskGradients(model, num_tasks=0)
+
+
+def test_an_input_that_was_changed_in_place_is_refused() -> None:
+    layer = nn.Linear(D, D)
+    gradients, x = TaskGradients(layer, num_tasks=K), torch.randn(K * S, D)
+    with gradients:
+        losses = layer(x).square().reshape(K, -1).sum(dim=1)
+        x += 1.0
+    with pytest.raises(RuntimeError, match="changed in place"):
+        gradients.backward(losses)
+
+
+def test_a_rule_that_gives_the_wrong_shape_is_refused() -> None:
+    class Wrong(EnsembleLayer):
+        def task_gradients(
+            self, inputs: tuple[Tensor, ...], grad_output: Tensor, sizes: Sequence[int]
+        ) -> dict[str, Tensor]:
+            return {"weight": self.weight.detach()}
+
+    model = Wrong()
+    gradients = TaskGradients(model, num_tasks=K)
+    with gradients:
+        losses = model(torch.randn(K * S, T, D)).square().sum(dim=(0, 2, 3)).reshape(K, S).sum(dim=1)
+    with pytest.raises(ValueError, match=r"must give weight as \(3, 2, 8, 8\), it gave \(2, 8, 8\)"):
+        gradients.backward(losses)
+
+
+def test_a_row_count_that_tasks_cannot_share_is_noticed_and_the_gradients_are_right() -> None:
+    model = mlp().double()
+    gradients, x = TaskGradients(model, num_tasks=2), torch.randn(7, D, dtype=torch.float64)
+    expected = reference_jacobian(losses_of(model, x, (3, 4)), model.parameters())
+    with gradients:
+        losses = losses_of(model, x, (3, 4))
+    with pytest.warns(UserWarning, match="say unequal counts by task_rows"):
+        gradients.backward(losses)
+    torch.testing.assert_close(gradients.jacobian(), expected)
+
+
+def test_rows_in_another_order_are_noticed_and_the_gradients_are_right() -> None:
+    model = mlp().double()
+    gradients, x = TaskGradients(model, num_tasks=2), torch.randn(6, D, dtype=torch.float64)
+
+    def losses() -> Tensor:
+        return model(x).square().sum(dim=1).reshape(3, 2).sum(dim=0)  # tasks take turns
+
+    expected = reference_jacobian(losses(), model.parameters())
+    with gradients:
+        loss_k = losses()
+    with pytest.warns(UserWarning, match=r"0 \(Linear\): its rows do not belong to one task"):
+        gradients.backward(loss_k)
+    torch.testing.assert_close(gradients.jacobian(), expected)
+    assert set(gradients.path.values()) == {"slices"}
