@@ -53,19 +53,20 @@ class TimestepEncoder(nn.Module):
 
     def forward(self, observation: dict[str, Tensor]) -> Float[Tensor, "*batch width"]:
         """Features of a time step, whatever the leading axes of the observations are."""
-        reward = observation["previous_reward"].float()
+        dtype = self.mix.weight.dtype
+        reward = observation["previous_reward"].to(dtype)
         signals = torch.stack(
             [
                 torch.sign(reward),
                 log_magnitude(reward),
-                observation["attempt_start"].float(),
-                torch.log1p(observation["time"].float()) / math.log(1000.0),
+                observation["attempt_start"].to(dtype),
+                torch.log1p(observation["time"].to(dtype)) / math.log(1000.0),
             ],
             dim=-1,
         )
         features = self.signals(signals) + self.previous_action(observation["previous_action"].long())
         for key, encoder in self.encoders.items():
-            features = features + encoder(observation[key].float())
+            features = features + encoder(observation[key].to(dtype))
         mixed: Tensor = self.out_norm(self.mix(nn.functional.leaky_relu(self.sum_norm(features))))
         return mixed
 

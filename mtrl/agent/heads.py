@@ -10,6 +10,8 @@ from torch import Tensor, nn
 class EnsembleLinear(nn.Module):
     """One linear layer per member: [member, row, in] -> [member, row, out]."""
 
+    row_axis = 1
+
     def __init__(self, members: int, inputs: int, outputs: int, *, scale: float = 1.0) -> None:
         """Weights start as He et al. 2015 propose, times `scale`."""
         super().__init__()
@@ -40,6 +42,8 @@ class EnsembleLinear(nn.Module):
 
 class EnsembleEmbedding(nn.Module):
     """One table per member: indices [row] -> [member, row, width]."""
+
+    row_axis = 1
 
     def __init__(self, members: int, entries: int, width: int) -> None:
         super().__init__()

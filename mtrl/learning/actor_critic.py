@@ -99,7 +99,7 @@ def task_losses(
     )
     with torch.no_grad():
         values = candidate_values(agent, agent.critic, features.detach(), chosen, rows).mean(dim=0)
-        value = _read(agent, outputs.detach(), rows).mean(dim=0)
+        value = _read(agent, outputs.detach(), rows.task).mean(dim=0)
         filter_ = imitated(value, chosen.expectation(values))
     if config.actor == "filtered":
         actor_row = filtered_imitation(agent.policy.log_prob(params, rows.action), filter_)
@@ -147,19 +147,22 @@ def candidate_values(
     members: Tensor | None = None,
 ) -> Float[Tensor, "critic row discount candidate"]:
     """Values, on the scale of returns, of the candidate actions. Candidates go one by one: their outputs together would not fit a cache."""
-    values = torch.empty(*features.shape[:2], *chosen.weights.shape[1:], device=features.device)
+    values = features.new_zeros(*features.shape[:2], *chosen.weights.shape[1:])
     for index in range(values.shape[-1]):
-        if chosen.actions is None:
-            action = torch.full_like(rows.action, index)
-            outputs = critic.of_action(features, action, rows.task, members)
-        else:
+        if chosen.actions is not None:
             outputs = critic.of_actions(features, chosen.actions[..., index], rows.task, members)
-        values[..., index] = _read(agent, outputs, rows)
+            values[..., index] = _read(agent, outputs, rows.task)
+            continue
+        # An action that a row's task does not have has weight zero: its value is not needed.
+        having = slice(None) if rows.allowed is None else rows.allowed[:, index].nonzero().squeeze(-1)
+        action = torch.full_like(rows.action[having], index)
+        outputs = critic.of_action(features[:, having], action, rows.task[having], members)
+        values[:, having, :, index] = _read(agent, outputs, rows.task[having])
     return values
 
 
-def _read(agent: Agent, outputs: Tensor, rows: Rows) -> Float[Tensor, "critic row discount"]:
-    return agent.normaliser.denormalise(agent.value_target.decode(outputs), rows.task)
+def _read(agent: Agent, outputs: Tensor, row_task: Tensor) -> Float[Tensor, "critic row discount"]:
+    return agent.normaliser.denormalise(agent.value_target.decode(outputs), row_task)
 
 
 class _Pick(torch.autograd.Function):

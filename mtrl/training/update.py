@@ -58,6 +58,9 @@ class Updater:
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(), lr=config.learning_rate, betas=(0.9, config.second_moment), weight_decay=config.weight_decay, fused=True
         )
+        self.tasks = TaskGradients(
+            agent, num_tasks=len(task_names), parameters=self.parameters.values(), owned=agent.owned_parameters()
+        )
         self.updates = 0
 
     def update(self, batch: Batch, generator: torch.Generator, *, measure: bool) -> tuple[TaskLosses, dict[str, Tensor], Conflict | None]:
@@ -74,15 +77,12 @@ class Updater:
         self.optimizer.zero_grad(set_to_none=True)
         conflict = None
         if measure or self.strategy.needs != "losses" or self.rescaling.needs_gradient_norms:
-            tasks = TaskGradients(
-                self.agent, num_tasks=len(batch.task_ids), parameters=self.parameters.values(), owned=self.agent.owned_parameters()
-            )
-            with tasks:
+            self.tasks.num_tasks = len(batch.task_ids)
+            with self.tasks:
                 losses = self._losses(batch, generator)
-                tasks.backward(scales * losses.total)
-            gram = tasks.gramian()
-            weights = self.strategy.weights(gram, task_ids=batch.task_ids, generator=generator)
-            tasks.accumulate(weights)
+            self.tasks.backward(scales * losses.total)
+            gram = self.tasks.gramian()
+            weights = self._combine(gram, batch, generator)
             conflict = Conflict(task_ids=batch.task_ids.tolist(), gram=gram, weights=weights)
             norms = gram.diagonal().clamp_min(0).sqrt()
         else:
@@ -100,6 +100,15 @@ class Updater:
         self.agent.follow(self.learning.target_rate)
         self.updates += 1
         return losses, {**losses.metrics, "grad_norm": norm}, conflict
+
+    def _combine(self, gram: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
+        if self.strategy.needs == "jacobian":
+            update = self.strategy.combine(self.tasks.jacobian(), task_ids=batch.task_ids, generator=generator)
+            self.tasks.accumulate_update(update)
+            return torch.full(batch.task_ids.shape, 1 / len(batch.task_ids))
+        weights = self.strategy.weights(gram, task_ids=batch.task_ids, generator=generator)
+        self.tasks.accumulate(weights)
+        return weights
 
     def _names(self, batch: Batch) -> list[str]:
         return [self.task_names[task] for task in batch.task_ids.tolist()]
