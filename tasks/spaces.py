@@ -164,7 +164,8 @@ def numbered_actions(space: "spaces.Space[Any]") -> tuple[Any, ...]:
             return tuple(range(int(space.start), int(space.start) + int(space.n)))
         case spaces.MultiDiscrete():
             ranges = [
-                range(start, start + n) for start, n in zip(space.start.ravel().tolist(), space.nvec.ravel().tolist())
+                range(start, start + n)
+                for start, n in zip(space.start.ravel().tolist(), space.nvec.ravel().tolist(), strict=True)
             ]
             actions = tuple(np.array(entries, space.dtype).reshape(space.nvec.shape) for entries in product(*ranges))
             for action in actions:

@@ -82,10 +82,10 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         if not self._begun:
             raise ResetNeeded("call reset() first: no trial has begun, or a simulator failed")
         chosen = self._integers(actions)
-        for slot, action in zip(self._slots, chosen):
+        for slot, action in zip(self._slots, chosen, strict=True):
             slot.check(action)
         self._begun = False  # until all have moved: after a failure the slots are out of step
-        ended = [slot for slot, action in zip(self._slots, chosen) if slot.step(action)]
+        ended = [slot for slot, action in zip(self._slots, chosen, strict=True) if slot.step(action)]
         out = self._buffers
         infos: dict[str, Any] = {
             "raw_reward": out.raw_reward.copy(),
