@@ -80,6 +80,7 @@ class Recorder:
     def __init__(self, ruled: Sequence[Ruled], num_tasks: int) -> None:
         self.captures: list[Capture] = []
         self._ruled = ruled
+        self._live = {r: [p for p in r.parameters.values() if p.requires_grad] for r in ruled}  # others stay frozen
         self._num_tasks = num_tasks
         self._handles: list[RemovableHandle] = []
         self._anchor = torch.zeros((), requires_grad=True)
@@ -97,18 +98,22 @@ class Recorder:
             handle.remove()
         self._handles.clear()
         for ruled in self._ruled:
-            _require(ruled, True)
+            self._require(ruled, True)
+
+    def _require(self, ruled: Ruled, wanted: bool) -> None:
+        for parameter in self._live[ruled]:
+            parameter.requires_grad_(wanted)
 
     def _before(self, ruled: Ruled) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
             if torch.is_grad_enabled():
-                _require(ruled, False)
+                self._require(ruled, False)
 
         return hook
 
     def _after(self, ruled: Ruled) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Tensor | None:
-            _require(ruled, True)
+            self._require(ruled, True)
             if not torch.is_grad_enabled() or output is None:  # None: the forward raised
                 return None
             if not isinstance(output, Tensor):
@@ -139,11 +144,6 @@ def row_axis(module: nn.Module) -> int | None:
     """The axis of a module's output on which the rows are; None if a module with its own rule does not say."""
     axis: int | None = getattr(module, "row_axis", None if hasattr(module, "task_gradients") else 0)
     return axis
-
-
-def _require(ruled: Ruled, wanted: bool) -> None:
-    for parameter in ruled.parameters.values():
-        parameter.requires_grad_(wanted)
 
 
 def _versions(inputs: tuple[Any, ...]) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ def sizes_for(shape: Sequence[int], axis: int | None, num_tasks: int) -> tuple[i
 
     Args:
         shape: of a module's output.
-        axis: where its rows are; None if the module does not say: then ``task_rows`` is believed, or the first axis split.
+        axis: where its rows are; None if the module does not say: believe ``task_rows``, or split the first axis.
         num_tasks: K.
     Returns:
         One count a task; None if the rows of the tensor cannot be those of the tasks.

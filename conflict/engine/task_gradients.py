@@ -29,7 +29,7 @@ class TaskGradients:
     Args:
         module: the model.
         num_tasks: K, the number of tasks in the batch.
-        parameters: those that take part; by default all of the model that require a gradient.
+        parameters: those that take part, by default all of the model. Frozen ones are left out, also if frozen later.
         owned: parameters that belong to one task each: kept out of the Gramian and the Jacobian, they get the gradient
             of the mean loss.
         check_rows: test each module once for rows that serve several tasks; such modules are then treated like those
@@ -52,9 +52,9 @@ class TaskGradients:
             raise ValueError(f"TaskGradients needs num_tasks >= 1, got {num_tasks}")
         self.num_tasks = num_tasks
         self._check_rows = check_rows
-        self._owned = list(owned)
+        self._owned = [p for p in owned if p.requires_grad]
         names = {parameter: name for name, parameter in module.named_parameters()}
-        chosen = [p for p in module.parameters() if p.requires_grad] if parameters is None else list(parameters)
+        chosen = [p for p in (module.parameters() if parameters is None else parameters) if p.requires_grad]
         set_aside = set(self._owned)
         self._names = {p: names.get(p, f"parameter {i}") for i, p in enumerate(chosen) if p not in set_aside}
         self._ruled = _ruled_modules(module, self._names)
@@ -66,7 +66,7 @@ class TaskGradients:
         self._recorder: Recorder | None = None
         self._captures: list[Capture] = []
         self._parts: dict[nn.Parameter, Tensor] | None = None
-        self._owned_grads: Sequence[Tensor | None] = ()
+        self._owned_grads: dict[nn.Parameter, Tensor] = {}
 
     def __enter__(self) -> "TaskGradients":
         if self._recorder is not None:
@@ -101,18 +101,20 @@ class TaskGradients:
         mixed = [c for c in captures if c.sizes is None or c.ruled.module in self._mixing]
         parts = self._slices(losses_k, mixed)
         one_pass = [c for c in captures if c not in mixed]
-        wanted: list[Any] = [*(c.edge for c in one_pass), *self._owned]
+        owned = [p for p in self._owned if p.requires_grad]
+        wanted: list[Any] = [*(c.edge for c in one_pass), *owned]
         grads: list[Tensor | None] = []
         if wanted:
             grads = list(torch.autograd.grad(losses_k.sum(), wanted, allow_unused=True))
-        self._owned_grads = [g if g is None else g / self.num_tasks for g in grads[len(one_pass) :]]
+        owned_grads = zip(owned, grads[len(one_pass) :], strict=True)
+        self._owned_grads = {p: grad / self.num_tasks for p, grad in owned_grads if grad is not None}
         del grads[len(one_pass) :], captures, mixed, wanted, new
         with torch.no_grad():
             while one_pass:
                 capture, grad_output = one_pass.pop(), grads.pop()
                 if grad_output is not None and capture.sizes is not None:
                     _add(parts, capture, capture.gradients(grad_output, capture.sizes))
-        self._parts = {p: parts[p] for p in self._names if p in parts}
+        self._parts = {p: parts[p] for p in self._names if p in parts and p.requires_grad}
 
     def gramian(self) -> Float[Tensor, "task task"]:
         """Inner products of the task gradients over all taking-part parameters, in float64."""
@@ -125,8 +127,7 @@ class TaskGradients:
         return torch.cat([part.reshape(self.num_tasks, -1) for part in rows], dim=1)
 
     def accumulate(self, weights_k: Float[Tensor, " task"]) -> None:
-        """Add ``sum_k weights[k] * grad_k`` to each parameter's ``.grad`` and free what was kept; unused parameters get
-        none."""
+        """Add ``sum_k weights[k] * grad_k`` to each used parameter's ``.grad``, and free what was kept."""
         if weights_k.shape != (self.num_tasks,):
             raise ValueError(f"expected one weight for each of {self.num_tasks} tasks, got {tuple(weights_k.shape)}")
         parts = self._known()
@@ -147,12 +148,11 @@ class TaskGradients:
         """Forget the last forward and backward pass."""
         self._captures.clear()
         self._parts = None
-        self._owned_grads = ()
+        self._owned_grads = {}
 
     def _finish(self) -> None:
-        for parameter, grad in zip(self._owned, self._owned_grads, strict=True):
-            if grad is not None:
-                _add_grad(parameter, grad)
+        for parameter, grad in self._owned_grads.items():
+            _add_grad(parameter, grad)
         self.clear()
 
     def _known(self) -> dict[nn.Parameter, Tensor]:
@@ -162,8 +162,9 @@ class TaskGradients:
 
     def _slices(self, losses_k: Tensor, mixed: Sequence[Capture]) -> dict[nn.Parameter, Tensor]:
         """Gradients of whatever the rules do not cover: one backward pass a task, through just these."""
-        with_rule = list(dict.fromkeys(p for ruled in self._ruled for p in ruled.parameters.values()))
-        leaves = [p for p, name in self._names.items() if p not in set(with_rule)]
+        every = {p for ruled in self._ruled for p in ruled.parameters.values()}
+        with_rule = [p for p in self._names if p in every and p.requires_grad]
+        leaves = [p for p in self._names if p not in every and p.requires_grad]
         if with_rule:  # costs nothing unless a ruled parameter is also used outside of its module
             direct = torch.autograd.grad(losses_k.sum(), with_rule, retain_graph=True, allow_unused=True)
             leaves += [p for p, grad in zip(with_rule, direct, strict=True) if grad is not None]

@@ -4,7 +4,7 @@ Source: Imani & White 2018, "Improving Regression Performance with Distributiona
 2024, "Stop Regressing: Training Value Functions via Classification for Scalable Deep RL", Section 3.1: p_i is the
 Gaussian's mass between the edges of bin i, normalised over the support, sigma = 0.75 bin widths.
 Departs: the Gaussian lives in the space of the support (symlog by default). It is cut off at 5 standard deviations and
-as many bins stand beyond ``low`` and ``high``, so that no target within them is cut off at an end. So the mean bin is the
+as many bins stand beyond ``low`` and ``high``, so no target within them is cut off at an end. So the mean bin is the
 target within exp(-2 pi^2 sigma_ratio^2) / pi + 2e-6 sigma_ratio bin widths (discretisation and cut-off): 6e-6 at 0.75.
 """
 

@@ -288,6 +288,25 @@ def test_frozen_parameters_stay_out() -> None:
     assert all(p.grad is None and not p.requires_grad for p in frozen)
 
 
+def test_parameters_may_be_frozen_after_the_engine_was_built() -> None:
+    model = mlp().double()
+    gradients = TaskGradients(model, num_tasks=K)
+    compare(model, gradients, (S,) * K)
+    frozen = [model[0].weight, *model[2].parameters()]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    model.zero_grad()
+    x = torch.randn(K * S, T, D, dtype=torch.float64)
+    with gradients:
+        losses = losses_of(model, x, (S,) * K)
+    gradients.backward(losses)
+    expected = reference_jacobian(losses_of(model, x, (S,) * K), [p for p in model.parameters() if p.requires_grad])
+    torch.testing.assert_close(gradients.gramian(), expected @ expected.T)
+    gradients.accumulate(torch.ones(K))
+    assert all(p.grad is None and not p.requires_grad for p in frozen)
+    assert model[4].weight.grad is not None
+
+
 def test_only_the_chosen_parameters_take_part() -> None:
     model = mlp().double()
     chosen = [model[4].weight, model[0].bias]
