@@ -1,9 +1,8 @@
 """Cross-entropy against targets that are zero outside a narrow window of neighbouring bins.
 
 loss = logsumexp(x) - sum_w p_w x_w, gradient = softmax(x) - p. The logits may be many (critics x rows x discounts x
-bins), so what counts is how often they are read: one fused softmax, two maxima and a gather of the window in the
-forward pass; one product and a scatter into the window in the backward pass. One buffer of the logits' size is kept in
-between.
+bins), so what counts is how often memory of that size is read and, above all, newly allocated: one fused softmax, two
+maxima and a gather of the window in the forward pass; the backward pass turns the softmax into the gradient in place.
 """
 
 from typing import Any
@@ -20,15 +19,20 @@ class _LocalCrossEntropy(torch.autograd.Function):
         probabilities = logits.softmax(dim=-1)
         # softmax's largest entry is 1 / sum(exp(x - max x)): its logarithm completes the logsumexp without another exp
         log_sum = logits.amax(dim=-1) - probabilities.amax(dim=-1).log_()
-        ctx.save_for_backward(probabilities, index, weights)
+        ctx.save_for_backward(logits, index, weights)
+        ctx.probabilities = probabilities
         return log_sum.sub_((logits.gather(-1, index) * weights).sum(dim=-1))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        probabilities, index, weights = ctx.saved_tensors
+        logits, index, weights = ctx.saved_tensors
+        gradient: Tensor | None = ctx.probabilities
+        ctx.probabilities = None  # a second backward through the same graph computes it again
+        if gradient is None:
+            gradient = logits.softmax(dim=-1)
         grad = grad[..., None]
-        return (probabilities * grad).scatter_add_(-1, index, weights * -grad), None, None
+        return gradient.mul_(grad).scatter_add_(-1, index, weights * -grad), None, None
 
 
 def local_cross_entropy(
