@@ -6,6 +6,7 @@ step, and every further action costs one activation and one output layer.
 Departs: AMAGO-2's critics read the action at their first layer, beside the features of the backbone.
 """
 
+import torch
 from conflict.rescaling.task_affine import TaskAffine
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -77,11 +78,13 @@ class CriticEnsemble(nn.Module):
         members: Int[Tensor, " member"] | None = None,
     ) -> Float[Tensor, "member row discount output"]:
         """Outputs of each discount for that discount's own action. Not for use under autograd."""
-        hidden = leaky_relu(features[:, None] + self.action(actions.T, members))
-        weight, bias = self.outputs.parameters_of(members)
-        per_discount = weight.unflatten(-1, (self.num_discounts, self.num_outputs)).transpose(1, 2)
-        out = hidden @ per_discount + bias.unflatten(-1, (self.num_discounts, self.num_outputs)).transpose(1, 2)
-        return self._per_task(out.transpose(1, 2), row_task, members)
+        weight, bias = (p.unflatten(-1, (self.num_discounts, -1)) for p in self.outputs.parameters_of(members))
+        # One discount after the other: all hidden layers together would not fit a processor's cache.
+        out = features.new_empty(self.num_discounts, *features.shape[:2], self.num_outputs)
+        for d in range(self.num_discounts):
+            hidden = leaky_relu(self.action(actions[:, d], members).add_(features), inplace=True)
+            torch.baddbmm(bias[:, :, d], hidden, weight[:, :, d], out=out[d])
+        return self._per_task(out.permute(1, 2, 0, 3), row_task, members)
 
     def _per_task(self, out: Tensor, row_task: Tensor, members: Tensor | None) -> Tensor:
         if self.affine is None:

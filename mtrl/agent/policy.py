@@ -111,7 +111,7 @@ class DiscretePolicy(Policy):
         log_probs = params.detach()
         if self.num_actions <= exact_up_to:
             return Candidates(None, log_probs.exp())
-        drawn = _sample(log_probs.unsqueeze(-2).expand(-1, -1, samples, -1), generator)
+        drawn = torch.stack([_sample(log_probs, generator) for _ in range(samples)], dim=-1)
         return Candidates(drawn, torch.full_like(drawn, 1 / samples, dtype=log_probs.dtype))
 
     def surrogate(
@@ -137,6 +137,7 @@ def _log_softmax(logits: Tensor, allowed: Tensor | None) -> Tensor:
 
 
 def _sample(log_probs: Float[Tensor, "*batch action"], generator: torch.Generator) -> Int[Tensor, "*batch"]:
-    # Gumbel-max: the argmax of log p + Gumbel noise is a draw from p; minus the log of an exponential draw is Gumbel noise.
-    noise = torch.empty(log_probs.shape, device=log_probs.device).exponential_(generator=generator)
-    return (log_probs - noise.log_()).argmax(dim=-1)
+    # One uniform number per draw: the first action whose cumulative probability is above it.
+    cumulative = log_probs.exp().cumsum(dim=-1)
+    drawn = torch.rand(cumulative.shape[:-1], device=log_probs.device, dtype=log_probs.dtype, generator=generator)
+    return (cumulative <= (drawn.unsqueeze(-1) * cumulative[..., -1:])).sum(dim=-1)

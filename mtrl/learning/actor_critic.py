@@ -91,7 +91,7 @@ def task_losses(
         features = agent.critic.features(now)
         outputs = agent.critic.of_action(features, rows.action, rows.task)
     normalised = agent.normaliser.normalise(target, rows.task)
-    critic_row = agent.value_target.loss(outputs, normalised.expand(outputs.shape[:-1])).mean(dim=(0, 2))
+    critic_row = agent.value_target.loss(outputs, normalised).mean(dim=(0, 2))
 
     samples = config.filter_samples
     chosen = agent.policy.candidates(

@@ -37,7 +37,7 @@ class Collector:
         self.agent, self.suite, self.generator, self.greedy = agent, suite, generator, greedy
         self.device = agent.discounts.device
         self.envs = suite.make_vector(num_slots, seed=seed, task_of_slot=task_of_slot)
-        self.allowed = torch.from_numpy(suite.action_mask).to(self.device) if suite.invalid_actions == "mask" else None
+        self.allowed = torch.tensor(suite.action_mask, device=self.device) if suite.invalid_actions == "mask" else None
         self.exploration = 0.0
         """Probability with which an actor takes a uniformly random action in place of its own."""
         self.memory = agent.memory.initial_state(num_slots)

@@ -199,7 +199,10 @@ class Run:
         )
 
     def _modules(self) -> dict[str, torch.nn.Module]:
-        return {"agent": self.agent, "strategy": self.updater.strategy, "rescaling": self.updater.rescaling}
+        modules = {"agent": self.agent, "strategy": self.updater.strategy, "rescaling": self.updater.rescaling}
+        if self.updater.rescaling is self.agent.normaliser:  # saved with the agent
+            del modules["rescaling"]
+        return modules
 
     def _module_tensors(self) -> dict[str, Tensor]:
         return {f"{name}.{key}": value for name, module in self._modules().items() for key, value in module.state_dict().items()}

@@ -40,8 +40,10 @@ def compact(array: Array) -> Array:
     if array.ndim > 1:
         used = np.flatnonzero(array.reshape(-1, array.shape[-1]).any(axis=0))
         array = array[..., : int(used[-1]) + 1 if len(used) else 0]
-    as_bytes = array.astype(np.uint8)
-    return as_bytes if array.dtype != np.uint8 and np.array_equal(as_bytes, array) else array.copy()
+    fits = array.size > 0 and array.min() >= 0 and array.max() <= np.iinfo(np.uint8).max
+    if fits and np.array_equal(as_bytes := array.astype(np.uint8), array):
+        return as_bytes
+    return array.copy()
 
 
 class Replay:
@@ -51,7 +53,7 @@ class Replay:
         self, num_tasks: int, capacity: int, observation_shapes: Mapping[str, tuple[int, ...]], allowed: Array | None
     ) -> None:
         self.capacity, self.shapes = capacity, dict(observation_shapes)
-        self.allowed = None if allowed is None else torch.from_numpy(np.asarray(allowed))
+        self.allowed = None if allowed is None else torch.tensor(allowed)
         self.trials: list[deque[tuple[int, Trial]]] = [deque() for _ in range(num_tasks)]
         self.steps = 0
         self.added = 0

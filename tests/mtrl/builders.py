@@ -24,7 +24,7 @@ def small_run(suite: str = "popgym-quick", **loop: object) -> RunConfig:
         suite=suite,
         agent=SMALL,
         learning=LEARNING,
-        collect=CollectConfig(slots=4, steps_per_update=40, start_steps=400, replay_steps=1_200),
+        collect=CollectConfig(slots=4, steps_per_update=40, start_steps=400, replay_steps=600),
         update=UpdateConfig(sequences=5, warmup_updates=2),
         loop=LoopConfig(**{**settings, **loop}),  # type: ignore[arg-type]
     )
