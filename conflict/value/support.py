@@ -58,9 +58,9 @@ class Support(nn.Module):
         return weights.new_zeros(*first.shape, self.options.bins).scatter_(-1, index, weights)
 
     def prior(self, *, spread: float = 2.0) -> Float[Tensor, " bin"]:
-        """Logits of a Gaussian around the value 0, `spread` bins wide."""
+        """Logits of a Gaussian around the value 0, `spread` bins wide, on a floor that keeps far bins within reach."""
         distance = torch.arange(len(self.bins)) - self.position(torch.zeros(()))
-        return -0.5 * (distance / spread).square().clamp(max=32.0)
+        return -0.5 * (distance / spread).square().clamp(max=4.0)
 
     def _to_space(self, values: Tensor) -> Tensor:
         return symlog(values) if self.options.spacing == "symlog" else values
