@@ -2,8 +2,10 @@
 
     python -m benchmarks.throughput [--json] [--profile] [--repeats 15]
 
-The settings are those at which the reference implementation of AMAGO-2 was measured: context 128, 16 sequences, Transformer 2 x 64 with 4
-heads, MLP heads of 128, 4 critics, 7 discounts, 64 bins, 8 actors. Float32 matrix products, acting and updates alternate in one run, and
+The settings are those at which the reference implementation of AMAGO-2 was measured: context 128, 16 sequences,
+Transformer 2 x 64 with 4
+heads, MLP heads of 128, 4 critics, 7 discounts, 64 bins, 8 actors. Float32 matrix products, acting and updates
+alternate in one run, and
 medians are reported, so that a busy machine slows all of them alike. Operations are counted by torch's FlopCounterMode.
 """
 
@@ -13,29 +15,40 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from mtrl.agent.config import AgentConfig
 from mtrl.config import RunConfig
 from mtrl.learning.config import LearningConfig
 from mtrl.training.config import CollectConfig, UpdateConfig
 from mtrl.training.loop import Run
-from torch.utils.flop_counter import FlopCounterMode
 
 THREADS = 2
-# Seconds an update and environment steps a second of the reference implementation, and the rate of the machine it ran on (GFLOP/s).
-REFERENCE = {"ind_ind": (0.73, 0.79), "dep_dep": (0.17, 0.18), "steps_per_second": (840.0, 990.0), "gemm_gflops": (230.0, 255.0)}
-VARIANTS = {"ind_ind": ("filtered", "two-hot", {"bins": 64}), "dep_dep": ("policy-gradient", "regression", {})}
+# Seconds an update and environment steps a second of the reference implementation, and the rate of the machine it ran
+# on (GFLOP/s).
+REFERENCE = {
+    "ind_ind": (0.73, 0.79),
+    "dep_dep": (0.17, 0.18),
+    "steps_per_second": (840.0, 990.0),
+    "gemm_gflops": (230.0, 255.0),
+}
+VARIANTS: dict[str, tuple[Literal["filtered", "policy-gradient"], str]] = {
+    "ind_ind": ("filtered", "two-hot"),
+    "dep_dep": ("policy-gradient", "regression"),
+}
 
 
-def settings(actor: str, critic: str, options: dict[str, Any]) -> RunConfig:
+def settings(actor: Literal["filtered", "policy-gradient"], critic: str) -> RunConfig:
     """The reference's settings with one of the update variants."""
     return RunConfig(
         suite="popgym-27",
         agent=AgentConfig(width=64, layers=2, attention_heads=4, context=128, head_width=128, critics=4),
-        learning=LearningConfig(actor=actor, critic=critic, critic_options=options),  # type: ignore[arg-type]
+        learning=LearningConfig(actor=actor, critic=critic, bins=64),
         collect=CollectConfig(slots=8, steps_per_update=8),
         update=UpdateConfig(sequences=16),
     )
@@ -62,22 +75,22 @@ class Bench:
         self.runs = {name: Run(settings(*variant), Path("unused")) for name, variant in VARIANTS.items()}
         first = next(iter(self.runs.values()))
         torch.set_num_threads(1)
-        for _ in range(fill_steps // 8):
-            self.act(first)
+        self.act(first, fill_steps // 8)
         for run in self.runs.values():
             run.replay = first.replay
         self.flops = {name: self.count(run) for name, run in self.runs.items()}
 
     @staticmethod
-    def act(run: Run) -> None:
-        """One step of all actors; finished trials go into the replay."""
-        for _, trial, _ in run.collector.step():
-            run.replay.add(trial)
+    def act(run: Run, steps: int) -> None:
+        """So many steps of all actors; finished trials go into the replay."""
+        for _ in range(steps):
+            for _, trial, _ in run.collector.step():
+                run.replay.add(trial)
 
     @staticmethod
     def update(run: Run) -> None:
         """Draw a batch and update."""
-        run.updater.update(run._batch(), run.generator, measure=False)
+        run.updater.update(run.batch(), run.generator, measure=False)
 
     def count(self, run: Run) -> float:
         """Floating-point operations of an update, mean of a few: batches differ in padding."""
@@ -86,7 +99,7 @@ class Bench:
         for _ in range(5):
             with FlopCounterMode(display=False) as counter:
                 self.update(run)
-            counts.append(counter.get_total_flops())
+            counts.append(float(counter.get_total_flops()))
         return statistics.mean(counts)
 
     def measure(self, repeats: int) -> dict[str, Any]:
@@ -98,10 +111,9 @@ class Bench:
             torch.set_num_threads(THREADS)
             rates.append(gemm_gflops())
             for name, run in self.runs.items():
-                taken[name] += [seconds(lambda run=run: self.update(run)) for _ in range(3)]
+                taken[name] += [seconds(partial(self.update, run)) for _ in range(3)]
             torch.set_num_threads(1)
-            run = self.runs["ind_ind"]
-            steps.append(8 * 100 / seconds(lambda run=run: [self.act(run) for _ in range(100)]))
+            steps.append(8 * 100 / seconds(partial(self.act, self.runs["ind_ind"], steps=100)))
         gemm = statistics.median(rates)
         per_update = {name: statistics.median(values) for name, values in taken.items()}
         return {
@@ -116,7 +128,8 @@ class Bench:
 
 
 def times_reference(steps_per_second: float, per_update: dict[str, float], gemm: float) -> dict[str, list[float]]:
-    """How many times faster than the reference, scaled by the machines' matrix-product rates: [from its best figures, from its worst]."""
+    """How many times faster than the reference, scaled by the machines' matrix-product rates: [from its best figures,
+    from its worst]."""
 
     def times(mine: float, figures: tuple[float, float], invert: bool) -> list[float]:
         machine = [rate / gemm for rate in REFERENCE["gemm_gflops"]]
@@ -145,7 +158,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--profile", action="store_true", help="also print where the time of an update goes")
     parser.add_argument("--repeats", type=int, default=15, help="rounds of measurement")
-    parser.add_argument("--fill-steps", type=int, default=40_000, help="environment steps in the replay before measuring")
+    parser.add_argument(
+        "--fill-steps", type=int, default=40_000, help="environment steps in the replay before measuring"
+    )
     args = parser.parse_args()
     bench = Bench(args.fill_steps)
     result = bench.measure(args.repeats)
@@ -156,7 +171,8 @@ def main() -> None:
         print(f"acting, 8 actors: {result['steps_per_second']:.0f} env steps/s")
         for name in VARIANTS:
             print(
-                f"update {name}: {result['seconds_per_update'][name]:.4f} s, {result['gflop_per_update'][name]:.2f} GFLOP, "
+                f"update {name}: {result['seconds_per_update'][name]:.4f} s, "
+                f"{result['gflop_per_update'][name]:.2f} GFLOP, "
                 f"{100 * result['share_of_gemm'][name]:.0f}% of the matrix-product rate"
             )
         print(f"peak memory: {result['peak_mib']:.0f} MiB")

@@ -29,7 +29,7 @@ class RunConfig:
         chosen = (
             ("strategy", STRATEGIES, self.conflict.strategy, self.conflict.strategy_options),
             ("rescaling", RESCALINGS, self.conflict.rescaling, self.conflict.rescaling_options),
-            ("value target", VALUE_TARGETS, self.learning.critic, self.learning.critic_options),
+            ("value target", VALUE_TARGETS, self.learning.critic, self.learning.target_options()),
         )
         for kind, entries, name, options in chosen:
             make_options(name, find(kind, name, entries), options)

@@ -31,13 +31,17 @@ class SupportOptions:
     high: float = 1e5
     """Greatest value that the bins reach, in units of the return; greater targets are clamped."""
     spacing: Literal["symlog", "linear"] = "symlog"
-    """Whether the bins are equally spaced in symlog(value) or in the value."""
+    """Whether the bins are equally spaced in symlog(value / unit) or in the value."""
+    unit: float = 1.0
+    """Where symlog turns from linear to logarithmic, in units of the return; below 1 finer around 0. Greater than 0."""
 
     def __post_init__(self) -> None:
         if self.bins < 2:
             raise ValueError(f"value target: bins must be at least 2, got {self.bins}")
         if not self.low < self.high:
             raise ValueError(f"value target: expected low < high, got {self.low} and {self.high}")
+        if not self.unit > 0:
+            raise ValueError(f"value target: unit must be greater than 0, got {self.unit}")
         if self.spacing not in ("symlog", "linear"):
             raise ValueError(f"value target: spacing must be 'symlog' or 'linear', got {self.spacing!r}")
 

@@ -13,7 +13,7 @@ from conflict.value.symlog import symexp, symlog
 
 
 class Support(nn.Module):
-    """Bin centres, equally spaced in symlog(value) or in the value.
+    """Bin centres, equally spaced in symlog(value / unit) or in the value.
 
     Args:
         options: number of bins, reach, spacing.
@@ -46,9 +46,9 @@ class Support(nn.Module):
         return self.read_probabilities(logits.softmax(dim=-1))
 
     def read_probabilities(self, probabilities: Float[Tensor, "*lead bin"]) -> Float[Tensor, "*lead"]:
-        """The value of the mean bin: symexp(p^T b), or p^T b where the spacing is linear."""
+        """The value of the mean bin: symexp(p^T b), times the unit, or p^T b where the spacing is linear."""
         mean: Tensor = probabilities @ self.bins.to(probabilities)
-        return symexp(mean) if self.options.spacing == "symlog" else mean
+        return self.options.unit * symexp(mean) if self.options.spacing == "symlog" else mean
 
     def spread_out(
         self, first: Int[Tensor, "*lead"], weights: Float[Tensor, "*lead window"]
@@ -60,7 +60,7 @@ class Support(nn.Module):
     def prior(self, *, spread: float = 2.0) -> Float[Tensor, " bin"]:
         """Logits of a Gaussian around the value 0, `spread` bins wide, on a floor that keeps far bins within reach."""
         distance = torch.arange(len(self.bins)) - self.position(torch.zeros(()))
-        return -0.5 * (distance / spread).square().clamp(max=4.0)
+        return -0.5 * (distance / spread).square().clamp(max=8.0)
 
     def _to_space(self, values: Tensor) -> Tensor:
-        return symlog(values) if self.options.spacing == "symlog" else values
+        return symlog(values / self.options.unit) if self.options.spacing == "symlog" else values

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import gymnasium as gym
 import torch
+from torch import Tensor, nn
+
 from conflict.registry import make_rescaling, make_value_target
 from conflict.rescaling.rescaling import Rescaling
 from conflict.rescaling.task_affine import TaskAffine
 from conflict.value.value_target import ValueTarget
-from torch import Tensor, nn
-
 from mtrl.agent.config import AgentConfig
 from mtrl.agent.critic import CriticEnsemble
 from mtrl.agent.encoders import TimestepEncoder
@@ -36,7 +36,8 @@ class Agent(nn.Module):
         observation_space: the suite's padded observation, a Dict with one entry per key.
         num_actions: size of the padded action set.
         num_tasks: tasks of the suite; sizes per-task statistics alone, the network does not see the task.
-        rescaling: one that normalises returns sets the unit of the critics' outputs. Without one, critics that regress have
+        rescaling: one that normalises returns sets the unit of the critics' outputs. Without one, critics that
+        regress have
             one PopArt over all tasks, as in AMAGO-2, and critics that classify none.
     """
 
@@ -53,7 +54,7 @@ class Agent(nn.Module):
         self.discounts: Tensor
         self.register_buffer("discounts", torch.tensor(learning.discounts), persistent=False)
         self.acting = learning.discounts.index(learning.acting_discount)
-        self.value_target: ValueTarget = make_value_target(learning.critic, learning.critic_options)
+        self.value_target: ValueTarget = make_value_target(learning.critic, learning.target_options())
         self.encoder = TimestepEncoder(observation_space, num_actions, config.width)
         self.memory = MEMORIES[config.memory](config)
         self.policy: Policy = DiscretePolicy(config.width, config.head_width, num_actions, len(learning.discounts))

@@ -29,7 +29,8 @@ class AgentConfig:
                 raise ValueError(f"{name}: expected a whole number of at least 1, found {getattr(self, name)}")
         if self.width % self.attention_heads:
             raise ValueError(
-                f"width {self.width} is not a multiple of attention_heads {self.attention_heads}: every head needs the same share"
+                f"width {self.width} is not a multiple of attention_heads {self.attention_heads}: "
+                "every head needs the same share"
             )
         if self.width % 2:
             raise ValueError(f"width: expected an even number (sine and cosine positions), found {self.width}")

@@ -1,25 +1,27 @@
 """An ensemble of critics that share the backbone: value outputs for one action, or one action per discount.
 
-The action enters at the second hidden layer, by an embedding added before the activation. So the expensive part is computed once a
+The action enters at the second hidden layer, by an embedding added before the activation. So the expensive part is
+computed once a
 step, and every further action costs one activation and one output layer.
 
 Departs: AMAGO-2's critics read the action at their first layer, beside the features of the backbone.
 """
 
 import torch
-from conflict.rescaling.task_affine import TaskAffine
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import leaky_relu, linear
 
+from conflict.rescaling.task_affine import TaskAffine
 from mtrl.agent.heads import EnsembleEmbedding, EnsembleLinear
 
 
 class CriticEnsemble(nn.Module):
     """`critics` networks, each with `num_outputs` numbers for every discount.
 
-    `members` in the methods picks some of the networks by index, for targets; None stands for all, and only then per-task gradients
+    `members` in the methods picks some of the networks by index, for targets; None stands for all, and only then per-
+    task gradients
     can be taken.
     """
 
@@ -40,7 +42,8 @@ class CriticEnsemble(nn.Module):
         nn.init.kaiming_normal_(self.trunk.weight, nonlinearity="leaky_relu")
         self.hidden = EnsembleLinear(critics, head_width, head_width)
         self.action = EnsembleEmbedding(critics, num_actions, head_width)
-        # Values start near zero for every action and sharply so: an early preference would be imitated before it is tested, and
+        # Values start near zero for every action and sharply so: an early preference would be imitated before it is
+        # tested, and
         # first having to empty the bins that are never used would teach the backbone nothing.
         self.outputs = EnsembleLinear(critics, head_width, num_discounts * num_outputs, scale=0.1)
         self.outputs.bias.data.copy_(prior.repeat(num_discounts))

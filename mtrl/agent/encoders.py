@@ -46,7 +46,8 @@ class TimestepEncoder(nn.Module):
         self.previous_action = nn.Embedding(num_actions + 1, width)
         self.signals = nn.Linear(4, width)
         nn.init.normal_(self.signals.weight)
-        # Features of unit scale, so that what was seen is not drowned by positions or by a memory's small initial weights.
+        # Features of unit scale, so that what was seen is not drowned by positions or by a memory's small initial
+        # weights.
         self.sum_norm = nn.LayerNorm(width)
         self.mix = nn.Linear(width, width)
         self.out_norm = nn.LayerNorm(width)
@@ -72,7 +73,8 @@ class TimestepEncoder(nn.Module):
 
 
 def log_magnitude(reward: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """A reward on a logarithmic scale that still tells 0.01 from 0.02: sign(r) log(1 + |r|/e) / log(1 + 1/e), e = 0.001.
+    """A reward on a logarithmic scale that still tells 0.01 from 0.02: sign(r) log(1 + |r|/e) / log(1 + 1/e), e =
+    0.001.
 
     It is 1 at a reward of 1 and 2 at about 1,000, so that an input never grows with the scale of a task's rewards.
     """

@@ -29,7 +29,9 @@ class EnsembleLinear(nn.Module):
         """Weight [member, in, out] and bias [member, 1, out] of some members; None stands for all."""
         return (self.weight, self.bias) if members is None else (self.weight[members], self.bias[members])
 
-    def task_gradients(self, inputs: tuple[Tensor, ...], grad_output: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
+    def task_gradients(
+        self, inputs: tuple[Tensor, ...], grad_output: Tensor, sizes: Sequence[int]
+    ) -> dict[str, Tensor]:
         """Per-task gradients of both parameters; rows are sorted by task, `sizes[k]` of them belong to task k."""
         pairs = zip(inputs[0].split(list(sizes), dim=1), grad_output.split(list(sizes), dim=1), strict=True)
         weight = grad_output.new_empty(len(sizes), *self.weight.shape)
@@ -54,12 +56,16 @@ class EnsembleEmbedding(nn.Module):
     ) -> Float[Tensor, "member *row width"]:
         """The entries of every member, or only of `members`."""
         table = self.weight if members is None else self.weight[members]
-        return table.index_select(1, index.flatten()).unflatten(1, index.shape)
+        return table.index_select(1, index.flatten()).view(len(table), *index.shape, table.shape[-1])
 
-    def task_gradients(self, inputs: tuple[Tensor, ...], grad_output: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
+    def task_gradients(
+        self, inputs: tuple[Tensor, ...], grad_output: Tensor, sizes: Sequence[int]
+    ) -> dict[str, Tensor]:
         """Per-task gradients of the tables; rows are sorted by task, `sizes[k]` of them belong to task k."""
         members, entries, width = self.weight.shape
-        task = torch.repeat_interleave(torch.arange(len(sizes), device=grad_output.device), torch.tensor(sizes, device=grad_output.device))
+        task = torch.repeat_interleave(
+            torch.arange(len(sizes), device=grad_output.device), torch.tensor(sizes, device=grad_output.device)
+        )
         table = grad_output.new_zeros(members, len(sizes) * entries, width)
         table.index_add_(1, task * entries + inputs[0], grad_output)
         return {"weight": table.view(members, len(sizes), entries, width).transpose(0, 1)}

@@ -1,7 +1,9 @@
 """Policy heads: what the learner asks of a policy, whatever its actions are.
 
-The learner never looks inside. It asks for log-probabilities of stored actions, for candidate actions that stand for an expectation
-over the policy, and for the surrogate whose gradient ascends Q. Continuous actions are another class with these methods.
+The learner never looks inside. It asks for log-probabilities of stored actions, for candidate actions that stand for
+an expectation
+over the policy, and for the surrogate whose gradient ascends Q. Continuous actions are another class with these
+methods.
 """
 
 from abc import ABC, abstractmethod
@@ -105,7 +107,12 @@ class DiscretePolicy(Policy):
         return params.gather(-1, action[:, None, None].expand(-1, params.shape[1], 1)).squeeze(-1)
 
     def candidates(
-        self, params: Float[Tensor, "row discount action"], *, exact_up_to: int, samples: int, generator: torch.Generator
+        self,
+        params: Float[Tensor, "row discount action"],
+        *,
+        exact_up_to: int,
+        samples: int,
+        generator: torch.Generator,
     ) -> Candidates:
         """All actions weighted by their probability where they are few, else `samples` draws of equal weight."""
         log_probs = params.detach()
@@ -115,7 +122,10 @@ class DiscretePolicy(Policy):
         return Candidates(drawn, torch.full_like(drawn, 1 / samples, dtype=log_probs.dtype))
 
     def surrogate(
-        self, params: Float[Tensor, "row discount action"], chosen: Candidates, values: Float[Tensor, "row discount candidate"]
+        self,
+        params: Float[Tensor, "row discount action"],
+        chosen: Candidates,
+        values: Float[Tensor, "row discount candidate"],
     ) -> Float[Tensor, "row discount"]:
         """Exact where the candidates are all actions: sum_a p(a) Q(a). Otherwise the score-function estimate
         log p(a_m) (Q(a_m) - mean of the other candidates' Q), unbiased from two candidates up.

@@ -1,8 +1,11 @@
 """The actor-critic losses of every task in a batch, from one pass through the network.
 
-Source: Grigsby et al. 2024 (AMAGO-2), Section 3 and Appendix A: loss = actor + lambda * critic in a single backward pass, several
-discounts trained at once, critic ensemble, targets by slowly moving critics; the critics' parameters get no gradient from the actor.
-Departs: the targets' and the filter's expectation over actions is exact where actions are few; the policy gradient does not flow
+Source: Grigsby et al. 2024 (AMAGO-2), Section 3 and Appendix A: loss = actor + lambda * critic in a single backward
+pass, several
+discounts trained at once, critic ensemble, targets by slowly moving critics; the critics' parameters get no gradient
+from the actor.
+Departs: the targets' and the filter's expectation over actions is exact where actions are few; the policy gradient
+does not flow
 through Q into the backbone; the policy that targets evaluate is the current one, not a slow copy.
 """
 
@@ -12,10 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from conflict.engine.rows import task_rows
 from jaxtyping import Float
 from torch import Tensor
 
+from conflict.engine.rows import task_rows
 from mtrl.agent.policy import Candidates
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
@@ -50,7 +53,8 @@ class Rows:
     task: Tensor
     """[row] the task's place in the suite."""
     now: Tensor
-    """[row] where the step's features lie among all steps of the batch (each sequence has one more step than actions)."""
+    """[row] where the step's features lie among all steps of the batch (each sequence has one more step than
+    actions)."""
     action: Tensor
     reward: Tensor
     terminated: Tensor
@@ -59,7 +63,7 @@ class Rows:
     @classmethod
     def of(cls, batch: Batch) -> Rows:
         """Pick the rows of a batch."""
-        tasks, sequences, time = batch.mask.shape
+        _tasks, sequences, time = batch.mask.shape
         place = batch.mask.flatten().nonzero().squeeze(-1)
         group = place // (sequences * time)
         return cls(
@@ -74,13 +78,11 @@ class Rows:
         )
 
 
-def task_losses(
-    agent: Agent, batch: Batch, config: LearningConfig, generator: torch.Generator
-) -> TaskLosses:
+def task_losses(agent: Agent, batch: Batch, config: LearningConfig, generator: torch.Generator) -> TaskLosses:
     """Losses of every task in the batch. The statistics of a normaliser of returns move here."""
     rows = Rows.of(batch)
     everything = agent.encode({key: value.flatten(0, 1) for key, value in batch.observation.items()}).flatten(0, 1)
-    now = _Pick.apply(everything, rows.now)
+    now = _Pick.apply(everything, rows.now)  # type: ignore[no-untyped-call]
     after = everything.detach().index_select(0, rows.now + 1)
     with task_rows(rows.sizes):
         params = agent.policy(now, rows.allowed)
@@ -118,7 +120,13 @@ def task_losses(
         "entropy": entropy.detach()[:, agent.acting].mean(),
         "valid_share": batch.mask.float().mean(),
     }
-    return TaskLosses(total=actor + config.critic_weight * critic, actor=actor, critic=critic, task_ids=batch.task_ids.tolist(), metrics=metrics)
+    return TaskLosses(
+        total=actor + config.critic_weight * critic,
+        actor=actor,
+        critic=critic,
+        task_ids=batch.task_ids.tolist(),
+        metrics=metrics,
+    )
 
 
 @torch.no_grad()
@@ -146,7 +154,8 @@ def candidate_values(
     rows: Rows,
     members: Tensor | None = None,
 ) -> Float[Tensor, "critic row discount candidate"]:
-    """Values, on the scale of returns, of the candidate actions. Candidates go one by one: their outputs together would not fit a cache."""
+    """Values, on the scale of returns, of the candidate actions. Candidates go one by one: their outputs together
+    would not fit a cache."""
     values = features.new_zeros(*features.shape[:2], *chosen.weights.shape[1:])
     for index in range(values.shape[-1]):
         if chosen.actions is not None:
@@ -166,7 +175,8 @@ def _read(agent: Agent, outputs: Tensor, row_task: Tensor) -> Float[Tensor, "cri
 
 
 class _Pick(torch.autograd.Function):
-    """`x[index]` along the first axis for indices that do not repeat: the backward pass writes where autograd's own would add."""
+    """`x[index]` along the first axis for indices that do not repeat: the backward pass writes where autograd's own
+    would add."""
 
     @staticmethod
     def forward(ctx, x: Tensor, index: Tensor) -> Tensor:  # type: ignore[no-untyped-def]

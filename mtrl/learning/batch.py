@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -32,6 +33,7 @@ class Batch:
 
     def to(self, device: str) -> Batch:
         """The same batch on a device."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         values["observation"] = {key: value.to(device) for key, value in self.observation.items()}
-        return Batch(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
+        moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()}
+        return Batch(**moved)

@@ -1,9 +1,9 @@
 """Settings of the objective. Imports no torch, so that the command line can list them at once."""
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
-from conflict.registry import VALUE_TARGETS
+from conflict.registry import VALUE_TARGETS, find
 
 if TYPE_CHECKING:
     ValueTargetName = str
@@ -20,7 +20,13 @@ class LearningConfig:
     critic: ValueTargetName = "two-hot"
     """What the critic learns: a scalar (regression), or a distribution over bins whose mean is the value."""
     critic_options: dict[str, float | str] = field(default_factory=dict)
-    """Options of the value target, e.g. `--critic-options bins 64`."""
+    """Further options of the value target, e.g. `--critic-options sigma_ratio 0.5` for hl-gauss."""
+    bins: int = 64
+    """Bins of a critic that classifies; unused by regression."""
+    value_reach: float = 1e5
+    """The bins reach from minus to plus this trained return; returns beyond are clamped. Unused by regression."""
+    value_unit: float = 1.0
+    """Where the bins turn from linear to logarithmic; finer around 0 below 1. Unused by regression."""
     discounts: tuple[float, ...] = (0.1, 0.9, 0.95, 0.97, 0.99, 0.995, 0.999)
     """Discounts trained at once, each in [0, 1)."""
     acting_discount: float = 0.999
@@ -54,3 +60,9 @@ class LearningConfig:
                 raise ValueError(f"{name}: expected a whole number of at least 1, found {getattr(self, name)}")
         if self.entropy_weight < 0:
             raise ValueError(f"entropy_weight: expected a number of at least 0, found {self.entropy_weight}")
+
+    def target_options(self) -> dict[str, Any]:
+        """All options of the value target: of the bins, those that it has, and the further ones."""
+        support = {"bins": self.bins, "low": -self.value_reach, "high": self.value_reach, "unit": self.value_unit}
+        known = {option.name for option in fields(find("value target", self.critic, VALUE_TARGETS).options)}
+        return {**{name: value for name, value in support.items() if name in known}, **self.critic_options}

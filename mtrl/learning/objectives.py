@@ -1,8 +1,11 @@
 """Actor and critic objectives per row: pure functions of tensors.
 
-Source: Grigsby et al. 2024 (AMAGO-2), "Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with Transformers": the four
-combinations of losses that depend on the scale of Q directly (policy gradient, regression) or only indirectly (filtered imitation, value
-classification). Filtered imitation is binary CRR: Wang et al. 2020, "Critic Regularized Regression", Equation 3 with f = 1{A > 0}.
+Source: Grigsby et al. 2024 (AMAGO-2), "Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with
+Transformers": the four
+combinations of losses that depend on the scale of Q directly (policy gradient, regression) or only indirectly
+(filtered imitation, value
+classification). Filtered imitation is binary CRR: Wang et al. 2020, "Critic Regularized Regression", Equation 3 with
+f = 1{A > 0}.
 """
 
 from jaxtyping import Bool, Float, Int
@@ -23,8 +26,11 @@ def filtered_imitation(
     return -(log_prob * filter_).mean(dim=-1)
 
 
-def mean_by_task(row_loss: Float[Tensor, " row"], group: Int[Tensor, " row"], num_groups: int) -> Float[Tensor, " task"]:
-    """Mean of the rows of each task; 0 for a task without rows. `group[i]` is the place of row i's task in the batch."""
+def mean_by_task(
+    row_loss: Float[Tensor, " row"], group: Int[Tensor, " row"], num_groups: int
+) -> Float[Tensor, " task"]:
+    """Mean of the rows of each task; 0 for a task without rows. `group[i]` is the place of row i's task in the
+    batch."""
     totals = row_loss.new_zeros(num_groups).index_add(0, group, row_loss)
     counts = row_loss.new_zeros(num_groups).index_add(0, group, row_loss.new_ones(group.shape))
     return totals / counts.clamp_min(1)

@@ -1,6 +1,7 @@
 """Targets for the critics: pure functions of rewards and values.
 
-Source: Sutton & Barto 2018, Section 6.1 (one-step targets); Fedus et al. 2019, "Hyperbolic Discounting and Learning over Multiple
+Source: Sutton & Barto 2018, Section 6.1 (one-step targets); Fedus et al. 2019, "Hyperbolic Discounting and Learning
+over Multiple
 Horizons" (several discounts at once).
 """
 
@@ -17,7 +18,8 @@ def one_step_targets(
 ) -> Float[Tensor, "row discount"]:
     """y = r + gamma (1 - terminated) V(h').
 
-    Only a termination cuts the bootstrap: a truncated step, the last step of a window, and the last step of an attempt inside a trial
+    Only a termination cuts the bootstrap: a truncated step, the last step of a window, and the last step of an
+    attempt inside a trial
     all look at the value of the observation that follows.
     """
     return reward[:, None] + discounts * (~terminated)[:, None] * next_value

@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from conflict.registry import make_rescaling
 from conflict.rescaling.rescaling import Rescaling
-from tasks.registry import load_suite
-from tasks.suite import Suite
-
 from mtrl.agent.agent import Agent
 from mtrl.config import RunConfig
 from mtrl.training.replay import Replay
+from tasks.registry import load_suite
+from tasks.suite import Suite
 
 
 def build_suite(config: RunConfig) -> Suite:
@@ -40,7 +40,9 @@ def build_agent(config: RunConfig, suite: Suite, rescaling: Rescaling) -> Agent:
     """The network, its weights drawn from the run's seed and nothing else."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.loop.seed)
-        agent = Agent(suite.observation_space, suite.num_actions, suite.num_tasks, config.agent, config.learning, rescaling)
+        agent = Agent(
+            suite.observation_space, suite.num_actions, suite.num_tasks, config.agent, config.learning, rescaling
+        )
     return agent.to(config.loop.device)
 
 

@@ -3,7 +3,8 @@
     checkpoints/step-000000050000/   state.json (counters, random states, checksums), tensors.safetensors, arrays.npz
     checkpoints/replay/0000001234.npz   trials from number 1234 on; written once, shared by later checkpoints
 
-A checkpoint is written into a folder of another name, flushed to disk, and renamed. So a process killed at any moment leaves the previous one.
+A checkpoint is written into a folder of another name, flushed to disk, and renamed. So a process killed at any moment
+leaves the previous one.
 """
 
 import io
@@ -63,7 +64,9 @@ class Checkpoints:
         partial.mkdir()
         self._save_replay(replay)
         files = {
-            "tensors.safetensors": safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}),
+            "tensors.safetensors": safetensors.torch.save(
+                {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
+            ),
             "arrays.npz": _npz(checkpoint.arrays),
         }
         for name, content in files.items():
@@ -128,9 +131,13 @@ def read_state(path: Path) -> dict[str, Any]:
         state = json.loads((path / "state.json").read_text())
         found = state["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is no checkpoint of this toolkit, or a damaged one: state.json: {error}") from error
+        raise CheckpointError(
+            f"{path} is no checkpoint of this toolkit, or a damaged one: state.json: {error}"
+        ) from error
     if found != _FORMAT:
-        raise CheckpointError(f"{path}: expected checkpoint format {_FORMAT}, found {found}: it was written by another version")
+        raise CheckpointError(
+            f"{path}: expected checkpoint format {_FORMAT}, found {found}: it was written by another version"
+        )
     result: dict[str, Any] = state
     return result
 
@@ -153,7 +160,8 @@ def _first(replay: Replay) -> int:
 
 
 def _pack_trials(trials: list[tuple[int, Trial]]) -> bytes:
-    """All arrays in one row of bytes, and a JSON table of what lies where: thousands of small files in a zip would be slow."""
+    """All arrays in one row of bytes, and a JSON table of what lies where: thousands of small files in a zip would be
+    slow."""
     pieces: list[bytes] = []
     table = []
     for number, trial in trials:
@@ -184,7 +192,11 @@ def _unpack_trials(content: bytes, path: Path, replay: Replay, first: int, alive
         if entry["number"] >= alive_from:
             action, reward = parts.pop("action"), parts.pop("reward")
             trial = Trial(
-                task_id=entry["task_id"], observation=parts, action=action, reward=reward, terminated=entry["terminated"]
+                task_id=entry["task_id"],
+                observation=parts,
+                action=action,
+                reward=reward,
+                terminated=entry["terminated"],
             )
             replay.trials[trial.task_id].append((entry["number"], trial))
             replay.steps += trial.length
@@ -196,7 +208,7 @@ def _as_bytes(content: bytes) -> NDArray[np.uint8]:
 
 def _npz(arrays: Mapping[str, NDArray[Any]], *, compress: bool = False) -> bytes:
     buffer = io.BytesIO()
-    (np.savez_compressed if compress else np.savez)(buffer, **arrays)  # type: ignore[arg-type]
+    (np.savez_compressed if compress else np.savez)(buffer, **arrays)
     return buffer.getvalue()
 
 
@@ -212,9 +224,13 @@ def _read(path: Path, checksum: int) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path} is missing or unreadable: the checkpoint is not whole ({error.strerror})") from error
+        raise CheckpointError(
+            f"{path} is missing or unreadable: the checkpoint is not whole ({error.strerror})"
+        ) from error
     if zlib.crc32(content) != checksum:
-        raise CheckpointError(f"{path} is damaged: its checksum is not the one in state.json; was it copied while being written?")
+        raise CheckpointError(
+            f"{path} is damaged: its checksum is not the one in state.json; was it copied while being written?"
+        )
     return content
 
 

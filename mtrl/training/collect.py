@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tasks.suite import Suite
 
 from mtrl.agent.agent import Agent
 from mtrl.training.replay import Trial
+from tasks.suite import Suite
 
 
 class Collector:
@@ -92,7 +92,9 @@ class Collector:
 
     def _cut(self, slot: int, final: dict[str, NDArray[Any]], terminated: bool) -> Trial:
         places = np.arange(self.start[slot], self.now) % len(self.ring["action"])
-        observation = {key: np.concatenate([self.ring[key][places, slot], final[key][None]]) for key in self.observation}
+        observation = {
+            key: np.concatenate([self.ring[key][places, slot], final[key][None]]) for key in self.observation
+        }
         return Trial(
             task_id=int(self.task_id[slot]),
             observation=observation,

@@ -75,7 +75,9 @@ class CollectConfig:
         _at_least(self, 1, "slots", "steps_per_update", "replay_steps", "explore_steps")
         _at_least(self, 0, "start_steps")
         if not (0 <= self.explore_from <= 1 and 0 <= self.explore_to <= 1):
-            raise ValueError(f"explore_from and explore_to: expected shares in [0, 1], found {self.explore_from}, {self.explore_to}")
+            raise ValueError(
+                f"explore_from and explore_to: expected shares in [0, 1], found {self.explore_from}, {self.explore_to}"
+            )
         if self.steps_per_update % self.slots:
             raise ValueError(f"steps_per_update {self.steps_per_update} is not a multiple of slots {self.slots}")
 
@@ -97,19 +99,29 @@ class UpdateConfig:
     weight_decay: float = 1e-4
     """Decoupled weight decay of AdamW."""
     second_moment: float = 0.99
-    """AdamW's rate of forgetting for squared gradients (beta2), in [0, 1). Targets move and early gradients are large: forget soon."""
+    """AdamW's rate of forgetting for squared gradients (beta2), in [0, 1). Targets move and early gradients are
+    large: forget soon."""
     clip: float = 1.0
     """Largest norm of the combined gradient; longer ones are shortened to it."""
     warmup_updates: int = 100
     """Updates over which the learning rate rises linearly from 0."""
+    last_learning_rate: float = 1.0
+    """Share of the learning rate that is left at the run's last step; it declines linearly. In [0, 1]."""
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "sequences")
         _at_least(self, 0, "weight_decay", "warmup_updates")
         if self.tasks_per_update is not None:
             _at_least(self, 1, "tasks_per_update")
+        if not 0 <= self.last_learning_rate <= 1:
+            raise ValueError(f"last_learning_rate: expected a share in [0, 1], found {self.last_learning_rate}")
         if self.learning_rate <= 0 or self.clip <= 0:
             raise ValueError(f"learning_rate and clip: expected above 0, found {self.learning_rate} and {self.clip}")
+
+    def rate(self, update: int, progress: float) -> float:
+        """The learning rate of an update (counted from 0) when this share of the run is done."""
+        warmth = min(1.0, (update + 1) / max(1, self.warmup_updates))
+        return self.learning_rate * warmth * (1.0 - (1.0 - self.last_learning_rate) * min(1.0, progress))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import stats
-from tasks.scores import load_reference, normalised
-from tasks.suite import Suite
 
 from mtrl.agent.agent import Agent
 from mtrl.config import RunConfig, from_json
 from mtrl.training.build import build_agent, build_rescaling, build_suite
 from mtrl.training.checkpoint import CheckpointError, Checkpoints, read_state, read_tensors
 from mtrl.training.collect import Collector
+from tasks.scores import load_reference, normalised
+from tasks.suite import Suite
 
 # Training draws its levels from the run's own seed; evaluation from seeds that lie beyond every run's.
 HELD_OUT = 1_000_000_007
@@ -28,8 +28,8 @@ def evaluate(agent: Agent, suite: Suite, *, trials: int, seed: int, greedy: bool
     Trials are fixed beforehand (as many in every slot), so that short ones are not counted more often than long ones.
 
     Returns:
-        {"score": mean normalised score or None, "tasks": {name: {"return", "interval", "score", "score_interval", "attempts", "trials"}}},
-        intervals of 95% by Student's t over trials.
+        {"score": mean normalised score or None, "tasks": {name: {"return", "interval", "score", "score_interval",
+        "attempts", "trials"}}}; intervals of 95% by Student's t over trials.
     """
     per_slot = -(-trials * suite.num_tasks // _MOST_SLOTS)
     slots_per_task = -(-trials // per_slot)
@@ -96,7 +96,9 @@ def load_agent(run: Path) -> tuple[Agent, Suite, RunConfig, dict[str, Any]]:
     agent = build_agent(config, suite, build_rescaling(config, suite))
     state = read_state(newest)
     prefix = "agent."
-    weights = {name.removeprefix(prefix): t for name, t in read_tensors(newest, state).items() if name.startswith(prefix)}
+    weights = {
+        name.removeprefix(prefix): t for name, t in read_tensors(newest, state).items() if name.startswith(prefix)
+    }
     try:
         agent.load_state_dict(weights)
     except RuntimeError as error:

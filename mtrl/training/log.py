@@ -1,6 +1,7 @@
 """What becomes of a run's records: a JSON-lines file, TensorBoard, a progress display.
 
-Each is a consumer that stands outside the loop; a run with none of them trains just the same. Imports no torch until TensorBoard is used.
+Each is a consumer that stands outside the loop; a run with none of them trains just the same. Imports no torch until
+TensorBoard is used.
 """
 
 import json
@@ -42,7 +43,8 @@ def consume(records: Iterable[Record], logs: Sequence[Log]) -> Record | None:
 class JsonlLog:
     """One JSON object a line, each handed to the operating system before the next record is asked for.
 
-    So a checkpoint never knows of a record that the file lacks, and a resumed run can cut the file back to what its checkpoint knew.
+    So a checkpoint never knows of a record that the file lacks, and a resumed run can cut the file back to what its
+    checkpoint knew.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,7 +79,8 @@ class JsonlLog:
                 end, whole = end + len(line), whole + 1
         if whole < records:
             raise ValueError(
-                f"{self.path} has {whole} records, but the checkpoint had seen {records}: was the file cut or replaced? "
+                f"{self.path} has {whole} records, but the checkpoint had seen {records}: was the file cut or "
+                "replaced? "
                 "Without them the run's curves would have a hole."
             )
         self._file.truncate(end)
@@ -111,11 +114,12 @@ class TensorBoardLog:
         from torch.utils.tensorboard import SummaryWriter
 
         # What an interrupted run drew beyond its checkpoint is withdrawn.
-        return SummaryWriter(str(self.folder), purge_step=steps)  # type: ignore[no-untyped-call]
+        return SummaryWriter(str(self.folder), purge_step=steps)
 
 
 def scalars(record: Record) -> dict[str, float]:
-    """The numbers of a record under TensorBoard's tags, e.g. ``critic_loss/RepeatFirstEasy``; numbers that are not finite are left out."""
+    """The numbers of a record under TensorBoard's tags, e.g. ``critic_loss/RepeatFirstEasy``; numbers that are not
+    finite are left out."""
     kind = record["kind"]
     found: dict[str, float | None] = {}
     if kind == "update":
@@ -126,7 +130,9 @@ def scalars(record: Record) -> dict[str, float]:
     elif kind == "conflict":
         found |= {f"conflict/{name}": record[name] for name in ("conflict_rate", "norm_spread", "effective_tasks")}
         for name in ("norms", "weights"):
-            found |= {f"gradient_{name}/{task}": value for task, value in zip(record["tasks"], record[name], strict=True)}
+            found |= {
+                f"gradient_{name}/{task}": value for task, value in zip(record["tasks"], record[name], strict=True)
+            }
     elif kind == "evaluation":
         found["evaluation/score"] = record["score"]
         for task, entry in record["tasks"].items():

@@ -1,6 +1,7 @@
 """A training run as a generator of records: collect, update, measure, evaluate, checkpoint, over and over.
 
-Whoever consumes the records decides what becomes of them: files, TensorBoard, a progress bar. Stopping is to stop asking.
+Whoever consumes the records decides what becomes of them: files, TensorBoard, a progress bar. Stopping is to stop
+asking.
 """
 
 import json
@@ -13,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from conflict.registry import make_strategy
 from torch import Tensor
 
+from conflict.registry import make_strategy
 from mtrl.config import RunConfig, to_json
 from mtrl.learning.actor_critic import TaskLosses
 from mtrl.learning.batch import Batch
@@ -32,7 +33,8 @@ def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Rec
     """Run, or resume, training in the folder `out`.
 
     Yields:
-        Records of the kinds start, update, collect, conflict, evaluation, end; after a resumption first one of kind "resume", whose
+        Records of the kinds start, update, collect, conflict, evaluation, end; after a resumption first one of kind
+        "resume", whose
         "records" says how many records the checkpoint had seen.
     Raises:
         CheckpointError: the checkpoint is damaged, or of other settings.
@@ -62,7 +64,9 @@ class Run:
         self.agent = build_agent(config, self.suite, rescaling)
         self.updater = Updater(
             self.agent,
-            make_strategy(config.conflict.strategy, self.suite.num_tasks, config.conflict.strategy_options).to(config.loop.device),
+            make_strategy(config.conflict.strategy, self.suite.num_tasks, config.conflict.strategy_options).to(
+                config.loop.device
+            ),
             rescaling,
             self.suite.task_names,
             config.update,
@@ -119,15 +123,22 @@ class Run:
         torch.set_num_threads(self.config.loop.learn_threads)
         number, every = self.updater.updates, self.config.conflict.measure_every
         measure = every > 0 and number % every == 0
-        losses, metrics, conflict = self.updater.update(self._batch(), self.generator, measure=measure)
+        losses, metrics, conflict = self.updater.update(
+            self.batch(), self.generator, measure=measure, progress=self.steps / self.config.loop.steps
+        )
         if number % self.config.loop.log_every == 0:
-            yield {"kind": "update", **losses_by_task(losses, self._names(losses.task_ids)), "metrics": _floats(metrics)}
+            yield {
+                "kind": "update",
+                **losses_by_task(losses, self._names(losses.task_ids)),
+                "metrics": _floats(metrics),
+            }
             if self.finished:
                 yield self._collected()
         if measure and conflict is not None:
             yield {"kind": "conflict", "tasks": self._names(conflict.task_ids), **conflict.record()}
 
-    def _batch(self) -> Batch:
+    def batch(self) -> Batch:
+        """Draw the next batch: tasks in turn, windows at random."""
         present = self.replay.tasks()
         config = self.config.update
         count = min(config.tasks_per_update or self.suite.num_tasks, config.sequences, len(present))
@@ -149,7 +160,10 @@ class Run:
     def _evaluation(self) -> Record:
         torch.set_num_threads(1)
         loop = self.config.loop
-        return {"kind": "evaluation", **evaluate(self.agent, self.suite, trials=loop.evaluate_trials, seed=0, greedy=loop.greedy)}
+        return {
+            "kind": "evaluation",
+            **evaluate(self.agent, self.suite, trials=loop.evaluate_trials, seed=0, greedy=loop.greedy),
+        }
 
     def _collected(self) -> Record:
         ended, self.finished = self.finished, {}
@@ -164,7 +178,9 @@ class Run:
             "kind": "start",
             "suite": self.suite.name,
             "tasks": list(self.suite.task_names),
-            "versions": {name: _version(name) for name in ("gradient-conflict", "torch", "numpy", "gymnasium", "popgym")},
+            "versions": {
+                name: _version(name) for name in ("gradient-conflict", "torch", "numpy", "gymnasium", "popgym")
+            },
             "parameters": sum(p.numel() for p in self.updater.parameters.values()),
         }
 
@@ -194,7 +210,12 @@ class Run:
                 "rng": self.rng.bit_generator.state,
                 "suite": self.collector.envs.state_dict(),
             },
-            tensors={**self._module_tensors(), **optimizer, "generator": self.generator.get_state(), "acting": self.acting_generator.get_state()},
+            tensors={
+                **self._module_tensors(),
+                **optimizer,
+                "generator": self.generator.get_state(),
+                "acting": self.acting_generator.get_state(),
+            },
             arrays=self.collector.state_arrays(),
         )
 
@@ -205,7 +226,11 @@ class Run:
         return modules
 
     def _module_tensors(self) -> dict[str, Tensor]:
-        return {f"{name}.{key}": value for name, module in self._modules().items() for key, value in module.state_dict().items()}
+        return {
+            f"{name}.{key}": value
+            for name, module in self._modules().items()
+            for key, value in module.state_dict().items()
+        }
 
     def restore(self) -> None:
         """Go back to the newest checkpoint; without one, to the start.
@@ -238,7 +263,9 @@ class Run:
             values = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
             # AdamW keeps its step count where the parameter is only if it is fused, as it is here.
             if values:
-                self.updater.optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in values.items()}
+                self.updater.optimizer.state[parameter] = {
+                    key: value.to(parameter.device) for key, value in values.items()
+                }
 
 
 def losses_by_task(losses: TaskLosses, names: list[str]) -> dict[str, dict[str, float]]:
@@ -272,7 +299,8 @@ def _check_same_run(saved: dict[str, Any], config: RunConfig, path: Path) -> Non
         f"{group}.{name} (there {saved.get(group, {}).get(name)!r}, here {value!r})"
         for group, values in mine.items()
         for name, value in (values.items() if isinstance(values, dict) else [(group, values)])
-        if name not in _FREE and (saved.get(group, {}).get(name) if isinstance(values, dict) else saved.get(group)) != value
+        if name not in _FREE
+        and (saved.get(group, {}).get(name) if isinstance(values, dict) else saved.get(group)) != value
     ]
     if different:
         raise CheckpointError(f"{path} is of a run with other settings: {'; '.join(different)}")

@@ -1,6 +1,7 @@
 """Finished trials, kept compactly per task, and batches drawn from them.
 
-A trial is stored without loss in the smallest form: trailing zero columns of padded observations are cut, and arrays of small whole
+A trial is stored without loss in the smallest form: trailing zero columns of padded observations are cut, and arrays
+of small whole
 numbers become bytes. The oldest trials go first when the memory is full.
 """
 
@@ -104,7 +105,7 @@ class Replay:
             mask[row, :steps] = True
 
         def split(array: Array) -> torch.Tensor:
-            return torch.from_numpy(array).unflatten(0, (len(task_ids), sequences))
+            return torch.from_numpy(array).view(len(task_ids), sequences, *array.shape[1:])
 
         ids = torch.tensor(task_ids)
         return Batch(

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from conflict.engine.task_gradients import TaskGradients
 from conflict.measures import conflict_rate, cosine_matrix, effective_tasks, norm_spread
 from conflict.rescaling.rescaling import Rescaling
 from conflict.strategies.strategy import Strategy
-from torch import Tensor
-
 from mtrl.agent.agent import Agent
 from mtrl.learning.actor_critic import TaskLosses
 from mtrl.learning.batch import Batch
@@ -56,18 +56,25 @@ class Updater:
         self.task_names, self.config, self.learning = task_names, config, learning
         self.parameters = agent.trained_parameters()
         self.optimizer = torch.optim.AdamW(
-            self.parameters.values(), lr=config.learning_rate, betas=(0.9, config.second_moment), weight_decay=config.weight_decay, fused=True
+            self.parameters.values(),
+            lr=config.learning_rate,
+            betas=(0.9, config.second_moment),
+            weight_decay=config.weight_decay,
+            fused=True,
         )
         self.tasks = TaskGradients(
             agent, num_tasks=len(task_names), parameters=self.parameters.values(), owned=agent.owned_parameters()
         )
         self.updates = 0
 
-    def update(self, batch: Batch, generator: torch.Generator, *, measure: bool) -> tuple[TaskLosses, dict[str, Tensor], Conflict | None]:
+    def update(
+        self, batch: Batch, generator: torch.Generator, *, measure: bool, progress: float = 0.0
+    ) -> tuple[TaskLosses, dict[str, Tensor], Conflict | None]:
         """One step on a batch.
 
         Args:
             measure: also take the task gradients where the strategy can do without them.
+            progress: share of the run that is done, for the learning rate.
         Returns:
             The losses, the update's metrics, and the state of conflict if task gradients were taken.
         Raises:
@@ -93,9 +100,10 @@ class Updater:
         self.rescaling.observe_update(batch.task_ids, losses.critic.detach(), norms)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip)
         if not torch.isfinite(norm):
-            raise DivergenceError(f"update {self.updates}: the losses are finite but the gradient is not (tasks {self._names(batch)})")
-        warmth = min(1.0, (self.updates + 1) / max(1, self.config.warmup_updates))
-        self.optimizer.param_groups[0]["lr"] = self.config.learning_rate * warmth
+            raise DivergenceError(
+                f"update {self.updates}: the losses are finite but the gradient is not (tasks {self._names(batch)})"
+            )
+        self.optimizer.param_groups[0]["lr"] = self.config.rate(self.updates, progress)
         self.optimizer.step()
         self.agent.follow(self.learning.target_rate)
         self.updates += 1

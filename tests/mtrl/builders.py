@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+
 from conflict.registry import make_rescaling
 from mtrl.agent.agent import Agent
 from mtrl.agent.config import AgentConfig
@@ -19,7 +20,14 @@ LEARNING = LearningConfig(discounts=(0.5, 0.9), acting_discount=0.9)
 
 def small_run(suite: str = "popgym-quick", **loop: object) -> RunConfig:
     """A run that takes seconds."""
-    settings = {"steps": 1_600, "evaluate_every": 800, "evaluate_trials": 2, "checkpoint_every": 400, "log_every": 2, "learn_threads": 1}
+    settings = {
+        "steps": 1_600,
+        "evaluate_every": 800,
+        "evaluate_trials": 2,
+        "checkpoint_every": 400,
+        "log_every": 2,
+        "learn_threads": 1,
+    }
     return RunConfig(
         suite=suite,
         agent=SMALL,
@@ -54,7 +62,14 @@ def agent(
 
 
 def batch(
-    *, tasks: tuple[int, ...] = (0, 1, 2), sequences: int = 2, time: int = 7, width: int = 6, actions: int = 4, masked: bool = False, seed: int = 0
+    *,
+    tasks: tuple[int, ...] = (0, 1, 2),
+    sequences: int = 2,
+    time: int = 7,
+    width: int = 6,
+    actions: int = 4,
+    masked: bool = False,
+    seed: int = 0,
 ) -> Batch:
     """A batch of noise with padding of different lengths."""
     rng = np.random.default_rng(seed)

@@ -1,9 +1,11 @@
-"""Two tasks that fight: the right answer to a cue in one is the wrong one in the other, and their rewards differ a hundredfold."""
+"""Two tasks that fight: the right answer to a cue in one is the wrong one in the other, and their rewards differ a
+hundredfold."""
 
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+
 from tasks.suite import Suite
 from tasks.task import Task
 

@@ -1,12 +1,13 @@
 """A stack of gated recurrent units whose weight gradients are ordinary matrix products.
 
 Source: Cho et al. 2014, "Learning Phrase Representations using RNN Encoder-Decoder"; gates as in `torch.nn.GRU`.
-Departs: learning runs the recurrence once without autograd and then repeats it in parallel as (linear layer on the previous states) +
-(gates), whose backward pass alone walks through time. So the recurrent matrix is one `nn.Linear` applied to all steps, and everything
-that handles linear layers (per-task gradients, counting, quantising) handles it too.
+Departs: learning runs the recurrence once without autograd and then repeats it in parallel as (linear layer on the
+previous states) + (gates), whose backward pass alone walks through time. So the recurrent matrix is one `nn.Linear`
+applied to all steps, and everything that handles linear layers (per-task gradients, counting) handles it too.
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -21,44 +22,63 @@ class GRU(Memory):
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
         self.width = width
-        self.inputs = nn.ModuleList(nn.Linear(width, 3 * width) for _ in range(layers))
-        self.recurrent = nn.ModuleList(nn.Linear(width, 3 * width) for _ in range(layers))
-        for layer in self.recurrent:
-            for gate in layer.weight.detach().split(width):
-                nn.init.orthogonal_(gate)
+        self.layers = nn.ModuleList(Layer(width) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
     def forward(
         self, features: Float[Tensor, "batch time width"], time: Int[Tensor, "batch time"]
     ) -> Float[Tensor, "batch time width"]:
         x = features
-        # A sequence holds steps of one trial, so only its first step can have an empty memory, and it always starts from one.
-        for inputs, recurrent in zip(self.inputs, self.recurrent, strict=True):
-            from_input = inputs(x)
-            before = previous_states(from_input.detach(), recurrent.weight.detach(), recurrent.bias.detach())
-            x = _Gates.apply(from_input, recurrent(before), before, recurrent.weight.detach())
+        for layer in self.layers:
+            x = layer(x)
         out: Tensor = self.norm(x)
         return out
 
     def initial_state(self, num_actors: int) -> State:
-        return {"hidden": self.inputs[0].weight.new_zeros(num_actors, len(self.inputs), self.width)}
+        return {"hidden": self.norm.weight.new_zeros(num_actors, len(self.layers), self.width)}
 
     def step(
-        self, features: Float[Tensor, "actor width"], time: Int[Tensor, "actor"], state: State
+        self, features: Float[Tensor, "actor width"], time: Int[Tensor, " actor"], state: State
     ) -> Float[Tensor, "actor width"]:
         hidden = state["hidden"]
         hidden.mul_((time > 0)[:, None, None])
         x = features
-        for index, (inputs, recurrent) in enumerate(zip(self.inputs, self.recurrent, strict=True)):
-            before = hidden[:, index]
-            x = next_state(inputs(x), recurrent(before), before)
+        for index, layer in enumerate(cast("Iterable[Layer]", self.layers)):
+            x = layer.step(x, hidden[:, index])
             hidden[:, index] = x
         out: Tensor = self.norm(x)
         return out
 
 
+class Layer(nn.Module):
+    """One recurrence. A sequence holds steps of one trial and starts from an empty memory."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inputs = nn.Linear(width, 3 * width)
+        self.recurrent = nn.Linear(width, 3 * width)
+        for gate in self.recurrent.weight.detach().split(width):
+            nn.init.orthogonal_(gate)
+
+    def forward(self, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+        """The states after all steps."""
+        from_input = self.inputs(x)
+        weight = self.recurrent.weight.detach()
+        before = previous_states(from_input.detach(), weight, self.recurrent.bias.detach())
+        states: Tensor = _Gates.apply(from_input, self.recurrent(before), before, weight)  # type: ignore[no-untyped-call]
+        return states
+
+    def step(
+        self, x: Float[Tensor, "actor width"], before: Float[Tensor, "actor width"]
+    ) -> Float[Tensor, "actor width"]:
+        """The states after one step."""
+        return next_state(self.inputs(x), self.recurrent(before), before)
+
+
 def next_state(
-    from_input: Float[Tensor, "*batch gates"], from_state: Float[Tensor, "*batch gates"], before: Float[Tensor, "*batch width"]
+    from_input: Float[Tensor, "*batch gates"],
+    from_state: Float[Tensor, "*batch gates"],
+    before: Float[Tensor, "*batch width"],
 ) -> Float[Tensor, "*batch width"]:
     """h' = (1 - z) n + z h with r, z = sigmoid(.), n = tanh(x_n + r u_n)."""
     width = before.shape[-1]
@@ -98,8 +118,15 @@ class _Gates(torch.autograd.Function):
         by_new = (1 - update) * (1 - new * new)
         by_reset = by_new * candidate * reset * (1 - reset)
         by_update = (before - new) * update * (1 - update)
-        slopes = torch.cat([by_reset, by_update, by_new], dim=-1).unflatten(-1, (3, width)).transpose(0, 1).contiguous()
-        to_state = torch.stack([torch.ones_like(reset), torch.ones_like(reset), reset], dim=-2).transpose(0, 1).contiguous()
+        slopes = (
+            torch.cat([by_reset, by_update, by_new], dim=-1)
+            .view(*before.shape[:-1], 3, width)
+            .transpose(0, 1)
+            .contiguous()
+        )
+        to_state = (
+            torch.stack([torch.ones_like(reset), torch.ones_like(reset), reset], dim=-2).transpose(0, 1).contiguous()
+        )
         keep = update.transpose(0, 1).contiguous()
         arriving = grads[0].transpose(0, 1)
         grad_input = torch.empty_like(slopes)

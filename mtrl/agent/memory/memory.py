@@ -11,14 +11,16 @@ State = dict[str, Tensor]
 class Memory(nn.Module, ABC):
     """A causal map from features to features. A trial's first step has time 0, and there the memory is empty.
 
-    The clock of the trial is the only thing that empties it: there is no reset to forget, and actors may stand at different times.
+    The clock of the trial is the only thing that empties it: there is no reset to forget, and actors may stand at
+    different times.
     """
 
     @abstractmethod
     def forward(
         self, features: Float[Tensor, "batch time width"], time: Int[Tensor, "batch time"]
     ) -> Float[Tensor, "batch time width"]:
-        """All steps of a sequence. `time` counts from the start of the trial, and the sequence may begin in its middle."""
+        """All steps of a sequence. `time` counts from the start of the trial, and the sequence may begin in its
+        middle."""
 
     @abstractmethod
     def initial_state(self, num_actors: int) -> State:
@@ -26,6 +28,6 @@ class Memory(nn.Module, ABC):
 
     @abstractmethod
     def step(
-        self, features: Float[Tensor, "actor width"], time: Int[Tensor, "actor"], state: State
+        self, features: Float[Tensor, "actor width"], time: Int[Tensor, " actor"], state: State
     ) -> Float[Tensor, "actor width"]:
         """One step of every actor, each at its own time. Changes `state` in place. Not for use under autograd."""

@@ -1,12 +1,16 @@
 """A causal Transformer over the steps of a trial, with a cache for acting.
 
-Source: Vaswani et al. 2017, "Attention Is All You Need" (sinusoidal positions, Section 3.5); Xiong et al. 2020, "On Layer
+Source: Vaswani et al. 2017, "Attention Is All You Need" (sinusoidal positions, Section 3.5); Xiong et al. 2020, "On
+Layer
 Normalization in the Transformer Architecture" (pre-norm).
-Departs: attention looks back over the last `window` steps only, in learning and in acting alike, so that a cache of that size is exact;
+Departs: attention looks back over the last `window` steps only, in learning and in acting alike, so that a cache of
+that size is exact;
 no dropout. AMAGO-2's sigma-reparametrisation and extra norms are left out.
 """
 
 import math
+from collections.abc import Iterable
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,10 +25,13 @@ class Transformer(Memory):
 
     def __init__(self, width: int, layers: int, attention_heads: int, window: int) -> None:
         super().__init__()
-        self.window = window
+        self.width, self.layers, self.heads, self.window = width, layers, attention_heads, window
+        self.frequencies: Tensor
         self.blocks = nn.ModuleList(Block(width, attention_heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.register_buffer("frequencies", torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width)), persistent=False)
+        self.register_buffer(
+            "frequencies", torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width)), persistent=False
+        )
 
     def forward(
         self, features: Float[Tensor, "batch time width"], time: Int[Tensor, "batch time"]
@@ -38,11 +45,11 @@ class Transformer(Memory):
         return out
 
     def initial_state(self, num_actors: int) -> State:
-        shape = (num_actors, len(self.blocks), 2, self.blocks[0].heads, self.window, self.blocks[0].head_width)
+        shape = (num_actors, self.layers, 2, self.heads, self.window, self.width // self.heads)
         return {"cache": self.norm.weight.new_zeros(shape)}
 
     def step(
-        self, features: Float[Tensor, "actor width"], time: Int[Tensor, "actor"], state: State
+        self, features: Float[Tensor, "actor width"], time: Int[Tensor, " actor"], state: State
     ) -> Float[Tensor, "actor width"]:
         # A ring: the step at time t lies at t mod window. Attention does not care for the order of its keys.
         filled = min(int(time.max()) + 1, self.window)
@@ -50,7 +57,7 @@ class Transformer(Memory):
         visible = (torch.arange(filled, device=time.device) <= time[:, None])[:, None, None, :]
         actors = torch.arange(time.shape[0], device=time.device)
         x = features + self._positions(time)
-        for index, block in enumerate(self.blocks):
+        for index, block in enumerate(cast("Iterable[Block]", self.blocks)):
             x = block.step(x, state["cache"][:, index], actors, place, filled, visible)
         out: Tensor = self.norm(x)
         return out
@@ -73,7 +80,9 @@ class Block(nn.Module):
         self.feed_in = nn.Linear(width, 4 * width)
         self.feed_out = nn.Linear(4 * width, width)
 
-    def forward(self, x: Float[Tensor, "batch time width"], band: Bool[Tensor, "time time"] | None) -> Float[Tensor, "batch time width"]:
+    def forward(
+        self, x: Float[Tensor, "batch time width"], band: Bool[Tensor, "time time"] | None
+    ) -> Float[Tensor, "batch time width"]:
         """A whole sequence at once."""
         batch, length, width = x.shape
         qkv = self.query_key_value(self.attention_norm(x)).view(batch, length, 3, self.heads, self.head_width)
@@ -83,7 +92,13 @@ class Block(nn.Module):
         return self._feed_forward(x)
 
     def step(
-        self, x: Float[Tensor, "actor width"], cache: Tensor, actors: Tensor, place: Tensor, filled: int, visible: Tensor
+        self,
+        x: Float[Tensor, "actor width"],
+        cache: Tensor,
+        actors: Tensor,
+        place: Tensor,
+        filled: int,
+        visible: Tensor,
     ) -> Float[Tensor, "actor width"]:
         """The newest step of every actor; its key and value go into `cache` [actor, 2, head, window, head width]."""
         query, key_value = self.query_key_value(self.attention_norm(x)).split([x.shape[1], 2 * x.shape[1]], dim=-1)

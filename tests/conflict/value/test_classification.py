@@ -91,3 +91,28 @@ def test_the_value_read_back_is_symexp_of_the_mean_bin() -> None:
     target = TwoHot(TwoHotOptions(bins=3, low=-math.expm1(1.0), high=math.expm1(1.0)))  # bins -1, 0, 1 in symlog
     logits = torch.tensor([0.1, 0.3, 0.6]).log()
     torch.testing.assert_close(target.decode(logits), torch.tensor(math.expm1(0.5)))
+
+
+@pytest.mark.parametrize("unit", [1e-3, 0.02, 10.0])
+def test_a_smaller_unit_makes_finer_bins_around_zero_and_reads_back_as_exactly(unit: float) -> None:
+    target = make_value_target("two-hot", {"unit": unit})
+    assert isinstance(target, TwoHot)
+    torch.testing.assert_close(target.support.read_probabilities(target.encode(SPREAD)), SPREAD, rtol=1e-12, atol=1e-10)
+    near_zero = target.support.position(torch.tensor([0.01, 0.0]).double()).diff().abs()
+    plain = make_value_target("two-hot")
+    assert isinstance(plain, TwoHot)
+    coarser = plain.support.position(torch.tensor([0.01, 0.0]).double()).diff().abs()
+    assert bool(near_zero > coarser) == (unit < 1)
+
+
+@pytest.mark.parametrize("name", ["two-hot", "hl-gauss"])
+@pytest.mark.parametrize("options", [{}, {"bins": 33, "low": -1.0, "high": 1.0}, {"unit": 0.02}])
+def test_a_head_that_starts_with_the_prior_says_nearly_zero_and_can_leave_it(name: str, options: dict[str, float]) -> None:
+    target = make_value_target(name, options)
+    assert isinstance(target, TwoHot | HLGauss)
+    prior = target.prior()
+    assert prior.shape == (target.num_outputs,)
+    value, neighbour = target.decode(prior), target.support.bins[target.num_outputs // 2 + 1]
+    assert abs(float(target.support.position(value.double()) - target.support.position(torch.zeros(()).double()))) < 0.1
+    assert float(prior.softmax(dim=-1).max()) > 0.1 and math.isfinite(float(neighbour))
+    assert float(prior.min()) >= -8.0

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from mtrl.agent.agent import MEMORIES
 from mtrl.agent.config import AgentConfig
 from mtrl.agent.memory.gru import GRU
@@ -24,7 +25,8 @@ def features(batch: int, length: int) -> torch.Tensor:
 @pytest.mark.parametrize("name", list(MEMORIES))
 @pytest.mark.parametrize("context", [8, 64])
 def test_actors_out_of_step_see_what_a_full_forward_pass_sees(name: str, context: int) -> None:
-    """Actors start trials at different moments, one of them several; each trial alone is compared with one pass over it."""
+    """Actors start trials at different moments, one of them several; each trial alone is compared with one pass over
+    it."""
     memory = build(name, context)
     starts = {0: [0], 1: [7], 2: [3, 15, 31], 3: [0, 1, 2, 40]}
     length = 48
@@ -35,7 +37,9 @@ def test_actors_out_of_step_see_what_a_full_forward_pass_sees(name: str, context
             if end > begin:
                 times[actor, begin:end] = torch.arange(end - begin)
                 with torch.no_grad():
-                    expected[actor, begin:end] = memory(x[actor : actor + 1, begin:end], times[actor : actor + 1, begin:end])[0]
+                    expected[actor, begin:end] = memory(
+                        x[actor : actor + 1, begin:end], times[actor : actor + 1, begin:end]
+                    )[0]
     state = memory.initial_state(4)
     with torch.no_grad():
         got = torch.stack([memory.step(x[:, t], times[:, t], state) for t in range(length)], dim=1)
@@ -85,16 +89,17 @@ def test_the_gru_is_torchs_gru_forward_and_backward() -> None:
     theirs = torch.nn.GRU(WIDTH, WIDTH, num_layers=2, batch_first=True).double()
     with torch.no_grad():
         for layer in range(2):
-            getattr(theirs, f"weight_ih_l{layer}").copy_(ours.inputs[layer].weight)
-            getattr(theirs, f"bias_ih_l{layer}").copy_(ours.inputs[layer].bias)
-            getattr(theirs, f"weight_hh_l{layer}").copy_(ours.recurrent[layer].weight)
-            getattr(theirs, f"bias_hh_l{layer}").copy_(ours.recurrent[layer].bias)
+            getattr(theirs, f"weight_ih_l{layer}").copy_(ours.layers[layer].inputs.weight)
+            getattr(theirs, f"bias_ih_l{layer}").copy_(ours.layers[layer].inputs.bias)
+            getattr(theirs, f"weight_hh_l{layer}").copy_(ours.layers[layer].recurrent.weight)
+            getattr(theirs, f"bias_hh_l{layer}").copy_(ours.layers[layer].recurrent.bias)
     x = features(3, 9).requires_grad_()
     weight = torch.randn(3, 9, WIDTH, dtype=torch.float64)
     mine, reference = ours(x, torch.arange(9).expand(3, 9)), ours.norm(theirs(x)[0])
     torch.testing.assert_close(mine, reference, rtol=1e-12, atol=1e-12)
-    gradients = torch.autograd.grad((mine * weight).sum(), [x, *ours.inputs.parameters(), *ours.recurrent.parameters()])
-    names = [f"{kind}_{which}_l{layer}" for which in ("ih", "hh") for layer in range(2) for kind in ("weight", "bias")]
+    parameters = [p for layer in ours.layers for p in layer.parameters()]
+    gradients = torch.autograd.grad((mine * weight).sum(), [x, *parameters])
+    names = [f"{kind}_{which}_l{layer}" for layer in range(2) for which in ("ih", "hh") for kind in ("weight", "bias")]
     wanted = torch.autograd.grad((reference * weight).sum(), [x, *(getattr(theirs, name) for name in names)])
     for got, expected in zip(gradients, wanted, strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-10)

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
 from conflict.engine.reference import reference_jacobian
 from conflict.engine.task_gradients import TaskGradients
 from mtrl.agent.agent import Agent
@@ -12,8 +14,6 @@ from mtrl.agent.config import AgentConfig
 from mtrl.learning.actor_critic import task_losses
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
-from torch import Tensor
-
 from tests.mtrl.builders import LEARNING, SMALL, agent, batch, scaled
 
 ACTORS = ("filtered", "policy-gradient")
@@ -71,7 +71,8 @@ def plain_losses(model: Agent, given: Batch, config: LearningConfig) -> tuple[li
 @pytest.mark.parametrize("critic", CRITICS)
 @pytest.mark.parametrize("actor", ACTORS)
 def test_losses_are_those_of_a_plain_reference(actor: Any, critic: str, masked: bool, memory: Any) -> None:
-    """All at once, without padding, with actions entering late and the ensemble batched: the same numbers as in plain loops."""
+    """All at once, without padding, with actions entering late and the ensemble batched: the same numbers as in plain
+    loops."""
     config = learning(actor=actor, critic=critic)
     model = agent(config, replace(SMALL, memory=memory))
     torch.nn.init.normal_(model.critic.outputs.weight)
@@ -115,7 +116,9 @@ def test_task_gradients_in_one_backward_are_those_of_separate_ones(rescaling: st
     given = batch(masked=True)
     owned = {id(p) for p in model.owned_parameters()}
     shared = [p for p in model.trained_parameters().values() if id(p) not in owned]
-    tasks = TaskGradients(model, num_tasks=3, parameters=model.trained_parameters().values(), owned=model.owned_parameters())
+    tasks = TaskGradients(
+        model, num_tasks=3, parameters=model.trained_parameters().values(), owned=model.owned_parameters()
+    )
     with tasks:
         losses = task_losses(model, given, config, generator())
     tasks.backward(losses.total)
@@ -136,7 +139,8 @@ def test_the_critics_get_no_gradient_from_the_actor(critic: str, actor: Any) -> 
 
 @pytest.mark.parametrize("critic", CRITICS)
 def test_only_the_regression_critic_feels_the_scale_of_the_returns(critic: str) -> None:
-    """Gradient of the critic's loss when returns grow a thousandfold: about the same for classification, a millionfold for regression."""
+    """Gradient of the critic's loss when returns grow a thousandfold: about the same for classification, a
+    millionfold for regression."""
     config = learning(critic=critic)
     norms = []
     for factor in (10.0, 10_000.0):
@@ -157,7 +161,12 @@ def test_sampled_expectations_agree_with_exact_ones_on_average() -> None:
     model = agent(config)
     torch.nn.init.normal_(model.target_critic.outputs.weight)
     exact = task_losses(model, batch(), replace(config, exact_actions=16), generator())
-    draws = torch.stack([task_losses(model, batch(), config, generator().manual_seed(seed)).metrics["target_mean"] for seed in range(20)])
+    draws = torch.stack(
+        [
+            task_losses(model, batch(), config, generator().manual_seed(seed)).metrics["target_mean"]
+            for seed in range(20)
+        ]
+    )
     assert abs(draws.mean() - exact.metrics["target_mean"]) < 4 * draws.std() / 20**0.5 + 1e-6
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from mtrl.learning.objectives import filtered_imitation, imitated, mean_by_task
 
 

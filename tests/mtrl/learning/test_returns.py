@@ -1,11 +1,13 @@
 """One-step targets against sequences worked out by hand."""
 
 import torch
+
 from mtrl.learning.returns import draw_members, one_step_targets
 
 
 def test_targets_of_a_hand_worked_trial() -> None:
-    """Four steps: an ordinary one, one that ends an attempt inside the trial, one that ends the trial, one cut off by a time limit."""
+    """Four steps: an ordinary one, one that ends an attempt inside the trial, one that ends the trial, one cut off by
+    a time limit."""
     reward = torch.tensor([1.0, 2.0, 3.0, 4.0])
     next_value = torch.tensor([[10.0, 100.0]]).expand(4, 2)
     terminated = torch.tensor([False, False, True, False])

@@ -1,10 +1,12 @@
-"""Every combination of actor, critic, strategy and rescaling learns two small tasks whose rewards differ a hundredfold, in seconds."""
+"""Every combination of actor, critic, strategy and rescaling learns two small tasks whose rewards differ a
+hundredfold, in seconds."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conflict.registry import RESCALINGS, STRATEGIES, VALUE_TARGETS
 from mtrl.agent.config import AgentConfig
 from mtrl.config import RunConfig
@@ -13,26 +15,31 @@ from mtrl.training.config import CollectConfig, ConflictConfig, LoopConfig, Upda
 from mtrl.training.loop import train
 from tasks.registry import SUITES
 
-OPTIONS: dict[str, dict[str, Any]] = {"regression": {}, "two-hot": {"bins": 16, "low": -2.0, "high": 2.0}, "hl-gauss": {"bins": 24, "low": -2.0, "high": 2.0}}
 
-
-def config(actor: Any, critic: str, conflict: ConflictConfig, memory: Any = "gru", scales: dict[str, float] | None = None) -> RunConfig:
+def config(
+    actor: Any, critic: str, conflict: ConflictConfig, memory: Any = "gru", scales: dict[str, float] | None = None
+) -> RunConfig:
     run = RunConfig(
         suite="tiny",
         agent=AgentConfig(memory=memory, width=16, layers=1, attention_heads=2, context=10, head_width=32, critics=2),
         learning=LearningConfig(
             actor=actor,
             critic=critic,
-            critic_options=OPTIONS[critic],
+            bins=12,
+            value_reach=2.0,
             discounts=(0.0, 0.5),
             acting_discount=0.0,
             target_rate=0.1,
             entropy_weight=0.2 if actor == "policy-gradient" else 0.0,
         ),
         conflict=conflict,
-        collect=CollectConfig(slots=8, steps_per_update=16, start_steps=400, explore_from=1.0, explore_to=0.5, explore_steps=2_000),
+        collect=CollectConfig(
+            slots=8, steps_per_update=16, start_steps=400, explore_from=1.0, explore_to=0.5, explore_steps=2_000
+        ),
         update=UpdateConfig(sequences=16, learning_rate=5e-3, warmup_updates=5),
-        loop=LoopConfig(steps=6_400, evaluate_every=0, evaluate_trials=20, greedy=True, checkpoint_every=0, learn_threads=1),
+        loop=LoopConfig(
+            steps=6_400, evaluate_every=0, evaluate_trials=20, greedy=True, checkpoint_every=0, learn_threads=1
+        ),
     )
     return replace(run, play=replace(run.play, reward_scales=scales or {}))
 
@@ -61,14 +68,19 @@ def test_every_actor_critic_and_strategy_learns(actor: str, critic: str, strateg
 @pytest.mark.parametrize("strategy", list(STRATEGIES))
 def test_every_rescaling_and_strategy_learns(rescaling: str, strategy: str, tmp_path: Path) -> None:
     found = returns(
-        config("filtered", "regression", ConflictConfig(strategy=strategy, rescaling=rescaling), scales={"next": 100.0}), tmp_path / "run"
+        config(
+            "filtered", "regression", ConflictConfig(strategy=strategy, rescaling=rescaling), scales={"next": 100.0}
+        ),
+        tmp_path / "run",
     )
     assert found["same"] > 8
     assert 100 * found["next"] > 8
 
 
 @pytest.mark.parametrize("memory", ["gru", "transformer"])
-def test_per_task_popart_and_filtered_imitation_see_a_task_whose_rewards_are_a_hundred_times_smaller(memory: str, tmp_path: Path) -> None:
+def test_per_task_popart_and_filtered_imitation_see_a_task_whose_rewards_are_a_hundred_times_smaller(
+    memory: str, tmp_path: Path
+) -> None:
     found = returns(config("filtered", "regression", ConflictConfig(rescaling="popart"), memory), tmp_path / "run")
     assert found["same"] > 8
     assert 100 * found["next"] > 8

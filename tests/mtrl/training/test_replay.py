@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from mtrl.training.replay import Replay, Trial, compact
 
 SHAPES: dict[str, tuple[int, ...]] = {"vector": (5,), "time": ()}

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
+
 from mtrl.config import RunConfig
 from mtrl.training.checkpoint import CheckpointError, Checkpoints, read_state
 from mtrl.training.evaluate import evaluate_run
 from mtrl.training.loop import train
 from mtrl.training.update import DivergenceError
-from safetensors.numpy import load_file
-
 from tests.mtrl.builders import small_run
 
 ROOT = Path(__file__).parents[3]
@@ -77,8 +77,12 @@ def test_a_run_abandoned_at_any_record_and_resumed_is_the_same_run(most: int, wh
     assert fingerprint(tmp_path / "run") == whole[1]
 
 
-@pytest.mark.parametrize("strategy,rescaling,memory", [("pcgrad", "popart", "gru"), ("mean", "gradnorm", "transformer")])
-def test_strategies_and_rescalings_are_resumed_with_their_state(strategy: Any, rescaling: Any, memory: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "rescaling", "memory"), [("pcgrad", "popart", "gru"), ("mean", "gradnorm", "transformer")]
+)
+def test_strategies_and_rescalings_are_resumed_with_their_state(
+    strategy: Any, rescaling: Any, memory: Any, tmp_path: Path
+) -> None:
     config = small_run(steps=1_000, evaluate_every=0)
     config = replace(
         config,
@@ -110,7 +114,9 @@ def test_a_process_killed_at_random_moments_and_resumed_yields_the_same_bits(who
     out = tmp_path / "run"
     killed = 0
     for _ in range(30):
-        with subprocess.Popen([sys.executable, "-c", SCRIPT, str(out)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(out)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        ) as process:
             assert process.stdout is not None
             if killed < 3:
                 for _ in range(rng.randint(4, 16)):
