@@ -1,0 +1,86 @@
+"""Collecting: what is stored is what happened; exploration and masks do what they say."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mtrl.agent.agent import Agent
+from mtrl.training.build import build_agent, build_rescaling
+from mtrl.training.collect import Collector
+from tasks.registry import load_suite
+from tasks.suite import Suite
+from tests.mtrl.builders import small_run
+
+
+def collector(suite: Suite, slots: int = 6, **settings: Any) -> Collector:
+    config = small_run()
+    model: Agent = build_agent(config, suite, build_rescaling(config, suite))
+    return Collector(model, suite, slots, seed=3, generator=torch.Generator().manual_seed(0), **settings)
+
+
+@pytest.mark.parametrize("suite", ["popgym-quick", "popgym-27"])
+def test_stored_trials_are_what_the_suite_played(suite: str) -> None:
+    """The same actions, played again in the suite alone, give the same trials; many are longer than the first ring."""
+    playing = collector(load_suite(suite))
+    playing.exploration = 0.5
+    again = load_suite(suite).make_vector(6, seed=3)
+    seen, _ = again.reset()
+    history: list[dict[str, Any]] = [{"observation": seen}]
+    begun, stored = [0] * 6, []
+    for now in range(900):
+        before = {key: value.copy() for key, value in playing.observation.items()}
+        for key, value in before.items():
+            assert np.array_equal(value, history[-1]["observation"][key])
+        ended = playing.step()
+        actions = playing.ring["action"][now % len(playing.ring["action"])].astype(np.int64)
+        seen, reward, terminated, _, infos = again.step(actions)
+        history[-1].update(action=actions, reward=reward, task=infos["task_id"])
+        history.append({"observation": seen})
+        for slot, trial, summary in ended:
+            steps = history[begun[slot] : now + 1]
+            assert trial.length == len(steps) == summary["length"]
+            assert trial.task_id == summary["task_id"] == steps[0]["task"][slot]
+            assert [int(a) for a in trial.action] == [int(step["action"][slot]) for step in steps]
+            assert [float(r) for r in trial.reward] == [float(step["reward"][slot]) for step in steps]
+            assert trial.terminated == bool(terminated[slot])
+            for key, value in trial.observation.items():
+                expected = [step["observation"][key][slot] for step in steps] + [infos["final_obs"][key][slot]]
+                assert np.array_equal(value, np.stack(expected))
+            begun[slot] = now + 1
+            stored.append(trial)
+    assert max(trial.length for trial in stored) > 100
+    assert len({trial.task_id for trial in stored}) >= 5
+
+
+def test_masked_actions_are_never_chosen_not_even_when_exploring() -> None:
+    suite = load_suite("popgym-quick")
+    for share in (0.0, 1.0):
+        playing = collector(suite, 8)
+        playing.exploration = share
+        for _ in range(100):
+            tasks = playing.task_id.copy()
+            playing.step()
+            chosen = playing.ring["action"][(playing.now - 1) % len(playing.ring["action"])]
+            assert suite.action_mask[tasks, chosen].all()
+
+
+def test_exploration_is_uniform_over_the_valid_actions() -> None:
+    playing = collector(load_suite("popgym:RepeatFirstEasy"), 200)
+    playing.exploration = 1.0
+    chosen = []
+    for _ in range(50):
+        playing.step()
+        chosen.append(playing.ring["action"][(playing.now - 1) % len(playing.ring["action"])].copy())
+    counts = np.bincount(np.concatenate(chosen), minlength=4)
+    assert np.abs(counts - 2_500).max() < 5 * np.sqrt(2_500)
+
+
+def test_greedy_actors_with_the_same_memory_do_the_same() -> None:
+    first, second = (collector(load_suite("popgym-quick"), 4, greedy=True) for _ in range(2))
+    second.generator.manual_seed(99)
+    for _ in range(30):
+        first.step()
+        second.step()
+        assert np.array_equal(first.observation["previous_action"], second.observation["previous_action"])
