@@ -11,6 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -149,3 +155,131 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(entry) for entry in value]
     return value
+
+
+class ProgressLog:
+    """Steps, updates, speed, time left and scores: a live display in a terminal, plain lines elsewhere."""
+
+    def __init__(self, total_steps: int, console: Console | None = None, *, every_seconds: float = 10.0) -> None:
+        """Set up the display, which appears with the first record.
+
+        Args:
+            total_steps: environment steps of the whole run.
+            console: where to print; None: standard output.
+            every_seconds: between two plain lines, by the run's own clock.
+        """
+        self.state = Progress(total_steps)
+        self.console = console or Console(highlight=False)
+        self.every_seconds = every_seconds
+        self._printed = -math.inf
+        self._live: Live | None = None
+
+    def write(self, record: Record) -> None:
+        """Show what the record changed."""
+        self.state.update(record)
+        kind = record["kind"]
+        if kind == "resume":
+            return
+        if self.console.is_terminal:
+            if self._live is None:
+                self._live = Live(console=self.console, refresh_per_second=4, transient=False)
+                self._live.start()
+            self._live.update(self._display())
+        elif kind in ("start", "evaluation", "end") or record["seconds"] - self._printed >= self.every_seconds:
+            self._printed = record["seconds"]
+            self.console.print(self.state.line(record), soft_wrap=True, markup=False)
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _display(self) -> Group:
+        state = self.state
+        bar = ProgressBar(total=state.total_steps, completed=min(state.steps, state.total_steps), width=40)
+        head = Table.grid(padding=(0, 2))
+        head.add_row(bar, state.line(None))
+        table = Table("task", box=None, padding=(0, 2), header_style="dim")
+        for name in ("in training", "evaluated", "score"):
+            table.add_column(name, justify="right")
+        for task in state.tasks:
+            evaluated = state.evaluated.get(task, {})
+            table.add_row(
+                Text(task),
+                _number(state.returns.get(task)),
+                _number(evaluated.get("return")),
+                _number(evaluated.get("score")),
+            )
+        return Group(head, table)
+
+
+class Progress:
+    """What is known so far of a run, from its records."""
+
+    def __init__(self, total_steps: int) -> None:
+        self.total_steps = total_steps
+        self.steps = self.updates = 0
+        self.seconds = 0.0
+        self.score: float | None = None
+        self.tasks: list[str] = []
+        self.returns: dict[str, float] = {}
+        self.evaluated: dict[str, dict[str, Any]] = {}
+        self._first: tuple[int, float] | None = None
+
+    def update(self, record: Record) -> None:
+        """Take one record."""
+        kind = record["kind"]
+        if kind == "resume":
+            return
+        self.steps, self.updates, self.seconds = record["steps"], record["updates"], record["seconds"]
+        if self._first is None:
+            self._first = (self.steps, self.seconds)
+        if kind == "start":
+            self.tasks = list(record["tasks"])
+        elif kind == "collect":
+            self.returns |= record["return"]
+        elif kind == "evaluation":
+            self.score, self.evaluated = record["score"], record["tasks"]
+        self.tasks += [task for task in (*self.returns, *self.evaluated) if task not in self.tasks]
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """Environment steps a second since this process's first record; None: too early to say."""
+        if self._first is None or self.seconds <= self._first[1] or self.steps <= self._first[0]:
+            return None
+        return (self.steps - self._first[0]) / (self.seconds - self._first[1])
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time that the remaining steps will take at that speed."""
+        speed = self.steps_per_second
+        return None if speed is None else max(0, self.total_steps - self.steps) / speed
+
+    def line(self, record: Record | None) -> str:
+        """The state in one line; after an evaluation with the returns that it found."""
+        parts = [
+            f"steps {self.steps:,}/{self.total_steps:,}",
+            f"updates {self.updates:,}",
+            f"elapsed {clock(self.seconds)}",
+        ]
+        if self.steps_per_second is not None and self.seconds_left is not None:
+            parts.append(f"{self.steps_per_second:,.0f} steps/s")
+            parts.append(f"left {clock(self.seconds_left)}")
+        if self.score is not None:
+            parts.append(f"score {self.score:.2f}")
+        if record is not None and record["kind"] == "evaluation":
+            returns = "  ".join(f"{task} {_number(entry['return'])}" for task, entry in record["tasks"].items())
+            return f"{'  '.join(parts)}\n  evaluated: {returns}"
+        return "  ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """A duration as m:ss or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

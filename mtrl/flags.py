@@ -1,0 +1,59 @@
+"""How whole numbers and dictionaries are read from the command line, with messages that say what was expected."""
+
+from typing import Any, get_args
+
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+
+def rules() -> ConstructorRegistry:
+    """Rules that tyro's own give way to."""
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def whole_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
+        if info.type is not int:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="INT",
+            instance_from_str=lambda words: _whole(words[0]),
+            is_instance=lambda value: isinstance(value, int) and not isinstance(value, bool),
+            str_from_instance=lambda value: [str(value)],
+        )
+
+    @registry.primitive_rule
+    def pairs(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, Any]] | None:
+        # tyro turns a dictionary that has entries into one flag an entry; here it is always names and values.
+        if info.type_origin is not dict:
+            return None
+        only_numbers = get_args(info.type)[1] is float
+        return PrimitiveConstructorSpec(
+            nargs="*",
+            metavar="NAME VALUE ...",
+            instance_from_str=lambda words: _pairs(words, only_numbers=only_numbers),
+            is_instance=lambda value: isinstance(value, dict),
+            str_from_instance=lambda value: [str(word) for pair in value.items() for word in pair] or ["none"],
+        )
+
+    return registry
+
+
+def _whole(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise ValueError(f"expected a whole number such as 300000, found {word!r}") from None
+
+
+def _pairs(words: list[str], *, only_numbers: bool) -> dict[str, Any]:
+    if len(words) % 2:
+        raise ValueError(f"expected names and values in turn, found {' '.join(words)!r}: {words[-1]!r} has no value")
+    found: dict[str, Any] = {}
+    for name, word in zip(words[::2], words[1::2], strict=True):
+        try:
+            found[name] = float(word)
+        except ValueError:
+            if only_numbers:
+                raise ValueError(f"expected a number for {name}, found {word!r}") from None
+            found[name] = word
+    return found

@@ -1,0 +1,96 @@
+"""Tables for the terminal."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def show_evaluation(result: dict[str, Any]) -> None:
+    """Return, interval, normalised score and the attempts of each task."""
+    table = _table("task", "return", "95% interval", "score", "95% interval", "attempts", "trials")
+    for task, entry in result["tasks"].items():
+        attempts = " ".join(number(value) for value in entry["attempts"])
+        table.add_row(
+            Text(task),
+            number(entry["return"]),
+            span(entry["interval"]),
+            number(entry["score"]),
+            span(entry["score_interval"]),
+            attempts,
+            str(entry["trials"]),
+        )
+    console = _console()
+    console.print(table)
+    console.print(
+        f"score {number(result['score'])} on average, after {result['steps']:,} steps and {result['updates']:,} "
+        "updates (0: random policy, 1: best published agent of one task; returns are raw)"
+    )
+
+
+def show_suites(found: dict[str, Any]) -> None:
+    """Every suite in a line."""
+    table = _table("suite", "tasks", "description")
+    for suite in found["suites"]:
+        table.add_row(Text(suite["name"]), str(suite["tasks"]), Text(suite["description"]))
+    console = _console()
+    console.print(table)
+    console.print("One task is a suite, too: popgym:NAME. More about one: run.py suites NAME")
+
+
+def show_suite(found: dict[str, Any]) -> None:
+    """A suite's spaces, and its tasks in a line each."""
+    console = _console()
+    console.print(Text(f"{found['name']}: {found['description']}"))
+    console.print(f"{found['num_actions']} actions; one that a task does not have: {found['invalid_actions']}")
+    for key, space in found["observation"].items():
+        console.print(Text(f"observation {key}: {space['dtype']} {space['shape']}"))
+    table = _table("task", "actions", "warm-up", "attempts", "scale", "random", "best")
+    for task in found["tasks"]:
+        table.add_row(
+            Text(task["name"]),
+            str(task["actions"]),
+            str(task["warmup_attempts"]),
+            str(task["attempts"]),
+            f"{task['reward_scale']:g}",
+            number(task["random"]),
+            number(task["best"]),
+        )
+    console.print(table)
+
+
+def show_methods(names: dict[str, list[str]], summaries: dict[tuple[str, str], str]) -> None:
+    """Every method in a line, by kind."""
+    table = _table("kind", "name", "what it is")
+    for kind, members in names.items():
+        for place, name in enumerate(members):
+            table.add_row("" if place else kind.replace("_", " "), Text(name), Text(summaries.get((kind, name), "")))
+    _console().print(table)
+
+
+def number(value: float | None) -> str:
+    """Two digits, or a dash where nothing is known."""
+    return "–" if value is None else f"{value:.2f}"
+
+
+def span(interval: list[float] | None) -> str:
+    """An interval, or a dash where nothing is known."""
+    return "–" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
+
+
+_WORDS = ("task", "suite", "kind", "name", "description", "what it is")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        words = column in _WORDS
+        table.add_column(column, justify="left" if words else "right", no_wrap=not words or column == columns[0])
+    return table
+
+
+def _console() -> Console:
+    # What is piped into a file or a pager must not be cut to the width of a terminal that is not there.
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)
