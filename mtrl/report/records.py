@@ -1,0 +1,128 @@
+"""A run's folder as data: settings, records by kind, and the returns that scores are measured against.
+
+Whatever is missing, because the run is young, was interrupted or still goes on, is simply empty here.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.registry import load_suite
+from tasks.scores import Reference, load_reference
+
+Record = dict[str, Any]
+
+EVALUATION = "evaluation.json"
+"""File in a run's folder with the result of the newest `run.py evaluate`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """All that a report is made from."""
+
+    name: str
+    """The folder's name."""
+    settings: dict[str, Any]
+    """The resolved configuration tree."""
+    tasks: list[str]
+    """Names in the suite's order."""
+    references: dict[str, Reference | None] = field(default_factory=dict)
+    """By task name; None: nothing is known of the task."""
+    start: Record = field(default_factory=dict)
+    updates: list[Record] = field(default_factory=list)
+    collected: list[Record] = field(default_factory=list)
+    conflicts: list[Record] = field(default_factory=list)
+    evaluations: list[Record] = field(default_factory=list)
+    evaluation: Record | None = None
+    """The newest: of a later `run.py evaluate`, or the last one of training."""
+    last: Record = field(default_factory=dict)
+    """The last record of all, whose steps, updates and seconds say how far the run is."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether training reached its end."""
+        return bool(self.last) and self.last["kind"] == "end"
+
+
+def load_run(folder: Path) -> RunData:
+    """Read a run's folder; a half-written last line is left out.
+
+    Raises:
+        ValueError: it is no run's folder, or a line in the middle of its records is damaged.
+    """
+    settings = _object(folder / "config.json")
+    records = _records(folder / "metrics.jsonl")
+    kinds: dict[str, list[Record]] = {}
+    for record in records:
+        kinds.setdefault(record["kind"], []).append(record)
+    evaluations = kinds.get("evaluation", [])
+    tasks = _tasks(kinds)
+    return RunData(
+        name=folder.resolve().name,
+        settings=settings,
+        tasks=tasks,
+        references=_references(settings.get("suite", ""), tasks),
+        start=kinds.get("start", [{}])[0],
+        updates=kinds.get("update", []),
+        collected=kinds.get("collect", []),
+        conflicts=kinds.get("conflict", []),
+        evaluations=evaluations,
+        evaluation=_newest(folder / EVALUATION, evaluations),
+        last=records[-1] if records else {},
+    )
+
+
+def _records(path: Path) -> list[Record]:
+    found: list[Record] = []
+    lines = path.read_bytes().split(b"\n") if path.is_file() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line) if line.strip() else None
+        except ValueError as error:
+            # What follows the last line break is being written at this moment, or was when the process died.
+            if number == len(lines):
+                break
+            raise ValueError(f"{path}, line {number}: expected a JSON object, found {line[:60]!r}") from error
+        if record is not None:
+            if not isinstance(record, dict) or "kind" not in record:
+                raise ValueError(f'{path}, line {number}: expected a JSON object with a "kind", found {line[:60]!r}')
+            found.append(record)
+    return found
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path.parent} is no run: {path.name} cannot be read ({error})") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: expected a JSON object, found {type(found).__name__}")
+    return found
+
+
+def _tasks(kinds: dict[str, list[Record]]) -> list[str]:
+    if "start" in kinds:
+        return list(kinds["start"][0]["tasks"])
+    named = [
+        *(task for record in kinds.get("evaluation", []) for task in record["tasks"]),
+        *(task for record in kinds.get("update", []) for task in record["loss"]),
+    ]
+    return list(dict.fromkeys(named))
+
+
+def _references(suite: str, tasks: list[str]) -> dict[str, Reference | None]:
+    try:
+        ids = {task.name: task.id for task in load_suite(suite).tasks}
+    except (ValueError, ImportError):
+        ids = {}
+    return {task: load_reference(ids[task]) if task in ids else None for task in tasks}
+
+
+def _newest(path: Path, evaluations: list[Record]) -> Record | None:
+    last = evaluations[-1] if evaluations else None
+    if path.is_file():
+        later = _object(path)
+        if last is None or later["steps"] >= last["steps"]:
+            return later
+    return last

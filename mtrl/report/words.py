@@ -1,0 +1,110 @@
+"""What a run's numbers say, in sentences that claim no more than they support."""
+
+from collections.abc import Iterator, Sequence
+
+from mtrl.report.records import Record, RunData
+from mtrl.report.statistics import Verdict, disagreements, mean_of, median_of, score_interval, verdict
+from mtrl.training.log import clock
+
+
+def summary(run: RunData) -> list[str]:
+    """The report's opening, a sentence or two a paragraph."""
+    return [*_progress(run), *_score(run), *_verdicts(run), *_conflict(run)]
+
+
+def verdicts(run: RunData) -> dict[str, Verdict]:
+    """How each evaluated task stands to the random policy."""
+    found: dict[str, Verdict] = {}
+    for task, entry in (run.evaluation or {"tasks": {}})["tasks"].items():
+        reference = run.references.get(task)
+        found[task] = verdict(entry["interval"], reference.random_interval if reference else None)
+    return found
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number with a proper minus sign, or a dash where nothing is known."""
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def span(interval: Sequence[float] | None) -> str:
+    """An interval, or a dash where nothing is known."""
+    return "–" if interval is None else f"{number(interval[0])} to {number(interval[1])}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """A, B and C."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _progress(run: RunData) -> Iterator[str]:
+    if not run.last:
+        yield "The run has written no records yet."
+        return
+    last, total = run.last, run.settings.get("loop", {}).get("steps")
+    done = (
+        f"{last['steps']:,} environment steps and {last['updates']:,} updates in {clock(last['seconds'])} of wall-clock"
+    )
+    if run.finished:
+        yield f"{done[0].upper()}{done[1:]}; the run is complete."
+    else:
+        yield f"So far {done}, of {total:,} steps: the run goes on or was interrupted, and all numbers are preliminary."
+
+
+def _score(run: RunData) -> Iterator[str]:
+    evaluation = run.evaluation
+    if evaluation is None:
+        yield "It has not been evaluated yet."
+        return
+    scores = {task: entry["score"] for task, entry in evaluation["tasks"].items() if entry["score"] is not None}
+    if not scores:
+        yield "No best published return is known for these tasks, so there is no normalised score."
+        return
+    interval = score_interval(evaluation)
+    within = f" (95% interval {span(interval)})" if interval else ""
+    what = "normalised score" if len(scores) == 1 else f"mean normalised score over {len(scores)} tasks"
+    yield (
+        f"After {evaluation['steps']:,} steps the {what} is {number(evaluation['score'])}{within}, where 0 is the "
+        "random policy and 1 the best published agent of one task alone. The interval is over evaluation trials "
+        "of this one run; other seeds may differ by more."
+    )
+    if len(scores) > 1:
+        best, worst = max(scores, key=scores.__getitem__), min(scores, key=scores.__getitem__)
+        yield f"Highest score: {best} ({number(scores[best])}); lowest: {worst} ({number(scores[worst])})."
+
+
+def _verdicts(run: RunData) -> Iterator[str]:
+    found = {task: what for task, what in verdicts(run).items() if what != "unknown"}
+    if not found:
+        return
+    above = [task for task, what in found.items() if what == "above random"]
+    sentence = f"{len(above)} of {len(found)} tasks are above the random policy: their 95% interval excludes its own."
+    for what, words in (("not told apart from random", "Not told apart from it"), ("below random", "Below it")):
+        names = [task for task, verdict_ in found.items() if verdict_ == what]
+        if names:
+            sentence += f" {words}: {listed(names)}."
+    yield sentence
+
+
+def _conflict(run: RunData) -> Iterator[str]:
+    measured: list[Record] = [record for record in run.conflicts if len(record["tasks"]) > 1]
+    if not measured:
+        yield "Gradient conflict was not measured: that takes two tasks in an update, and --measure-every above 0."
+        return
+    rate, effective = mean_of(measured, "conflict_rate"), mean_of(measured, "effective_tasks")
+    present = sum(len(record["tasks"]) for record in measured) / len(measured)
+    yield (
+        f"Over {len(measured)} measured updates {number(100 * (rate or 0), 0)}% of the task pairs were in conflict "
+        "on average (gradients without any relation would be in half of the cases). "
+        f"An update was made up of {number(effective, 1)} effective tasks of {number(present, 0)}; "
+        f"the largest task gradient was {number(median_of(measured, 'norm_spread'), 1)} times the least (median)."
+    )
+    pairs = disagreements(measured, run.tasks)
+    if pairs:
+        first = pairs[0]
+        lead = (
+            "The pair most in conflict" if first.cosine < 0 else "No pair is in conflict on average; the least aligned"
+        )
+        yield (
+            f"{lead}: {first.first} and {first.second}, with a mean cosine of {number(first.cosine)}, negative in "
+            f"{number(100 * first.negative, 0)}% of {first.measurements} measured updates."
+        )
