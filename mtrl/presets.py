@@ -16,7 +16,9 @@ _PRESETS: dict[str, RunConfig] = {
         suite="popgym-27",
         agent=AgentConfig(width=256, layers=3, attention_heads=8, context=600, head_width=256),
         learning=LearningConfig(bins=64),
-        collect=CollectConfig(slots=24, steps_per_update=240, replay_steps=4_000_000, start_steps=50_000),
+        collect=CollectConfig(
+            slots=24, steps_per_update=240, replay_steps=4_000_000, start_steps=50_000, explore_steps=2_000_000
+        ),
         update=UpdateConfig(sequences=24, learning_rate=1e-4, weight_decay=1e-4, clip=1.0),
         loop=LoopConfig(steps=100_000_000, evaluate_every=1_000_000, checkpoint_every=1_000_000),
     ),

@@ -5,6 +5,7 @@ asking.
 """
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -37,13 +38,15 @@ def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Rec
         "resume", whose
         "records" says how many records the checkpoint had seen.
     Raises:
-        CheckpointError: the checkpoint is damaged, or of other settings.
+        CheckpointError: the checkpoint is damaged, or of other settings; or there is one and `resume` is False.
         DivergenceError: a loss became NaN or infinite; the last checkpoint is kept.
     """
     run = Run(config, out)
     if resume:
         run.restore()
         yield {"kind": "resume", "records": run.records}
+    elif run.checkpoints.newest() is not None:
+        raise CheckpointError(f"{out} holds a run already: resume it, or choose another folder")
     else:
         out.mkdir(parents=True, exist_ok=True)
         (out / "config.json").write_text(to_json(config))
@@ -120,7 +123,7 @@ class Run:
             self.steps += self.collector.num_slots
 
     def _update(self) -> Iterator[Record]:
-        torch.set_num_threads(self.config.loop.learn_threads)
+        torch.set_num_threads(min(self.config.loop.learn_threads, os.cpu_count() or 1))
         number, every = self.updater.updates, self.config.conflict.measure_every
         measure = every > 0 and number % every == 0
         losses, metrics, conflict = self.updater.update(
@@ -289,8 +292,8 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-# What may differ between a run and its resumption: neither decides what an update does.
-_FREE = ("steps", "checkpoint_every")
+# What may differ between a run and its resumption. Bits stay the same only if all of it does.
+_FREE = ("steps", "checkpoint_every", "device", "learn_threads")
 
 
 def _check_same_run(saved: dict[str, Any], config: RunConfig, path: Path) -> None:

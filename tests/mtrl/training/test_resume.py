@@ -151,6 +151,11 @@ def test_other_settings_do_not_resume_a_run(whole: Any, tmp_path: Path) -> None:
         records(small_run(seed=3), tmp_path / "run", resume=True)
 
 
+def test_a_run_is_not_begun_anew_where_there_is_one(whole: Any) -> None:
+    with pytest.raises(CheckpointError, match="holds a run already"):
+        records(small_run(), whole[2])
+
+
 def newest(out: Path) -> Path:
     found = Checkpoints(out).newest()
     assert found is not None
