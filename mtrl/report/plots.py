@@ -153,7 +153,7 @@ def cosine_chart(run: RunData) -> Chart | None:
                     axes.text(
                         column,
                         row,
-                        f"{value:.2f}".replace("-", "−"),
+                        f"{value:z.2f}".replace("-", "−"),
                         ha="center",
                         va="center",
                         fontsize=size,

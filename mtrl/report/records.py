@@ -120,9 +120,10 @@ def _references(suite: str, tasks: list[str]) -> dict[str, Reference | None]:
 
 
 def _newest(path: Path, evaluations: list[Record]) -> Record | None:
-    last = evaluations[-1] if evaluations else None
-    if path.is_file():
-        later = _object(path)
-        if last is None or later["steps"] >= last["steps"]:
-            return later
-    return last
+    found = [_object(path)] if path.is_file() else []
+    # Of two at the same step the one that played more trials says more.
+    return max((*evaluations[-1:], *found), key=lambda record: (record["steps"], _trials(record)), default=None)
+
+
+def _trials(evaluation: Record) -> int:
+    return sum(int(entry["trials"]) for entry in evaluation["tasks"].values())

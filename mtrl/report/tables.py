@@ -71,12 +71,12 @@ def show_methods(names: dict[str, list[str]], summaries: dict[tuple[str, str], s
 
 def number(value: float | None) -> str:
     """Two digits, or a dash where nothing is known."""
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{value:z.2f}"
 
 
 def span(interval: list[float] | None) -> str:
     """An interval, or a dash where nothing is known."""
-    return "–" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
+    return "–" if interval is None else f"{interval[0]:z.2f} to {interval[1]:z.2f}"
 
 
 _WORDS = ("task", "suite", "kind", "name", "description", "what it is")

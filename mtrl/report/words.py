@@ -23,7 +23,7 @@ def verdicts(run: RunData) -> dict[str, Verdict]:
 
 def number(value: float | None, digits: int = 2) -> str:
     """A number with a proper minus sign, or a dash where nothing is known."""
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+    return "–" if value is None else f"{value:z.{digits}f}".replace("-", "−")
 
 
 def span(interval: Sequence[float] | None) -> str:
