@@ -5,132 +5,34 @@ The environment variable MTRL_TRACEBACK=1 shows where an error arose.
 """
 
 import difflib
-import functools
 import json
-import operator
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
-from dataclasses import asdict, dataclass, field, fields, make_dataclass, replace
+from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, cast
 
-import tyro
-from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
-
-from mtrl.config import RunConfig, from_json
-from mtrl.flags import rules
-from mtrl.presets import preset
-from tasks.registry import SUITES, load_suite
-
-
-class MistakeError(Exception):
-    """What was asked for cannot be done; the message is all that the user needs."""
-
-
-# The configuration's tree without the suite, which the command line takes as a word and not as a flag.
-Settings: Any = make_dataclass(
-    "Settings",
-    [(f.name, f.type, field(default_factory=f.default_factory)) for f in fields(RunConfig) if f.name != "suite"],
-    kw_only=True,
+from mtrl.commands import (
+    Command,
+    Evaluate,
+    Methods,
+    MistakeError,
+    Report,
+    Suites,
+    Train,
+    mistakes,
+    parse,
+    read_settings,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Train:
-    """Train one agent on a suite of tasks (`train SUITE --help` shows that suite's defaults)."""
-
-    suite: Annotated[Positional[str], tyro.conf.arg(metavar="SUITE")]
-    """A suite, or one task, e.g. popgym:RepeatFirstEasy; `run.py suites` lists them."""
-    settings: Annotated[Settings, tyro.conf.arg(name="")]
-    out: Path | None = None
-    """Folder of the run; default: runs/SUITE-STRATEGY-sSEED."""
-    resume: bool = False
-    """Go on from the newest checkpoint in that folder, with the settings that it was begun with."""
-
-    @property
-    def config(self) -> RunConfig:
-        """The configuration.
-
-        Raises:
-            ValueError: settings that do not go together.
-        """
-        return RunConfig(suite=self.suite, **vars(self.settings))
-
-    @property
-    def folder(self) -> Path:
-        """Where the run is."""
-        config = self.config
-        name = f"{config.suite.replace(':', '-')}-{config.conflict.strategy}-s{config.loop.seed}"
-        return self.out or Path("runs") / name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """Score the newest checkpoint of a run on held-out seeds."""
-
-    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """Folder of the run."""
-    episodes: int = 100
-    """Trials per task."""
-    seed: int = 0
-    """Which of the held-out seeds."""
-    greedy: bool = False
-    """Take the most likely action; default: as the run's settings say."""
-    json: bool = False
-    """Print JSON."""
-
-    def __post_init__(self) -> None:
-        if self.episodes < 1 or self.seed < 0:
-            raise ValueError(
-                f"expected --episodes of at least 1 and --seed of at least 0, found {self.episodes} and {self.seed}"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Suites:
-    """List the suites, or describe one suite and its tasks."""
-
-    name: Annotated[Positional[str | None], tyro.conf.arg(metavar="[NAME]")] = None
-    """A suite, or one task, e.g. popgym:RepeatFirstEasy."""
-    json: bool = False
-    """Print JSON."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Methods:
-    """List what can be chosen: strategies, rescalings, critics, actors, sequence models."""
-
-    json: bool = False
-    """Print JSON."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """Write a run's report: one self-contained HTML page, and its figures as PNG files. The run may still go on."""
-
-    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """Folder of the run."""
-    out: Path | None = None
-    """The page; default: report.html in that folder. The figures go to a folder beside it."""
-
-
-Command = Train | Evaluate | Suites | Methods | Report
-COMMANDS: dict[str, type[Command]] = {
-    "train": Train,
-    "evaluate": Evaluate,
-    "suites": Suites,
-    "methods": Methods,
-    "report": Report,
-}
+from tasks.registry import load_suite
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out a command and return the exit code."""
     try:
-        command = parse(list(sys.argv[1:] if argv is None else argv))
+        command = parse(sys.argv[1:] if argv is None else argv)
         check(command)
     except MistakeError as mistake:
         print(f"run.py: {mistake}", file=sys.stderr)
@@ -148,34 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def parse(argv: list[str]) -> Command:
-    """The command that the arguments ask for.
-
-    Raises:
-        SystemExit: help was asked for (0), or an argument is wrong (2).
-        MistakeError: settings that do not go together, or no run to resume.
-    """
-    # The suite's preset is needed before the arguments are parsed, for its values are their defaults.
-    likely = next((word for word in argv[1:] if word in SUITES), "popgym-quick")
-    command = _parse(argv, preset(likely))
-    if not isinstance(command, Train):
-        return command
-    if command.suite != likely:
-        command = cast(Train, _parse(argv, preset(command.suite)))
-    with _mistakes():
-        folder = command.folder
-    if not command.resume:
-        return command
-    if not (folder / "config.json").is_file():
-        raise MistakeError(f"--resume: {folder} holds no run: it has no config.json")
-    begun = _settings(folder / "config.json")
-    if begun.suite != command.suite:
-        raise MistakeError(f"--resume: {folder} is a run on {begun.suite}, not on {command.suite}")
-    command = replace(cast(Train, _parse(argv, begun)), out=folder)
-    with _mistakes():
-        return replace(command, out=command.folder)
-
-
 def check(command: Command) -> None:
     """Refuse what cannot work, before anything heavy is loaded.
 
@@ -183,7 +57,7 @@ def check(command: Command) -> None:
         MistakeError: no such suite or task, no such run, or a folder that is taken.
     """
     if isinstance(command, Train):
-        with _mistakes():
+        with mistakes():
             load_suite(command.suite, **asdict(command.config.play))
         if command.folder.exists() and not command.folder.is_dir():
             raise MistakeError(f"--out: {command.folder} is a file")
@@ -191,14 +65,14 @@ def check(command: Command) -> None:
             raise MistakeError(f"{command.folder} is not empty: go on with --resume, or name another folder with --out")
     elif isinstance(command, Suites):
         if command.name is not None:
-            with _mistakes():
+            with mistakes():
                 load_suite(command.name)
     elif isinstance(command, (Evaluate, Report)):
         if not command.run.is_dir():
             raise MistakeError(f"there is no folder {command.run}{_nearby(command.run)}")
         if not (command.run / "config.json").is_file():
             raise MistakeError(f"{command.run} is no run: it has no config.json{_nearby(command.run)}")
-        _settings(command.run / "config.json")
+        read_settings(command.run / "config.json")
 
 
 def carry_out(command: Command) -> int:
@@ -278,46 +152,6 @@ def _report(command: Report) -> int:
     return 0
 
 
-def _parse(argv: list[str], defaults: RunConfig) -> Command:
-    groups = {group.name: getattr(defaults, group.name) for group in fields(Settings)}
-    train = Train(suite=cast(str, tyro.MISSING), settings=Settings(**groups))
-    chosen: Any
-    if argv and argv[0] in COMMANDS:
-        name, *rest = argv
-        rest = ["--help"] if {"-h", "--help"} & set(rest) else rest
-        chosen, default = COMMANDS[name], train if name == "train" else tyro.MISSING_NONPROP
-    else:
-        name, rest, default = "", argv, tyro.MISSING_NONPROP
-        kinds = [Annotated[kind, tyro.conf.subcommand(key)] for key, kind in COMMANDS.items()]
-        chosen = functools.reduce(operator.or_, kinds)
-    return cast(
-        Command,
-        tyro.cli(
-            chosen,
-            prog=f"run.py {name}".strip(),
-            args=rest,
-            default=default,
-            description=None if name else "One agent learns many tasks: what makes them fight, and which remedy works?",
-            config=(OmitArgPrefixes, FlagCreatePairsOff),
-            registry=rules(),
-        ),
-    )
-
-
-@contextmanager
-def _mistakes(prefix: str = "") -> Iterator[None]:
-    """What is refused inside is a mistake of whoever typed the command."""
-    try:
-        yield
-    except (ValueError, TypeError, OSError) as error:
-        raise MistakeError(f"{prefix}{error}") from error
-
-
-def _settings(path: Path) -> RunConfig:
-    with _mistakes(f"{path} cannot be read: "):
-        return from_json(path.read_text())
-
-
 def _nearby(run: Path) -> str:
     runs = sorted(str(found.parent) for found in run.parent.glob("*/config.json"))
     near = difflib.get_close_matches(str(run), runs, n=3, cutoff=0.6) or runs[:3]
@@ -332,15 +166,9 @@ def _farewell(command: Command) -> str:
     if not isinstance(command, Train):
         return "Stopped."
     saved = sorted((command.folder / "checkpoints").glob("step-*"))
-    where = (
-        f"the checkpoint of step {int(saved[-1].name.removeprefix('step-')):,}"
-        if saved
-        else "the start: no checkpoint yet"
-    )
-    return (
-        f"Stopped. To go on from {where}:\n"
-        f"python run.py train {command.suite} --out {shlex.quote(str(command.folder))} --resume"
-    )
+    where = f"the checkpoint at step {int(saved[-1].name.removeprefix('step-')):,}" if saved else "the start"
+    resume = f"python run.py train {command.suite} --out {shlex.quote(str(command.folder))} --resume"
+    return f"Stopped. To go on from {where}:\n{resume}"
 
 
 if __name__ == "__main__":

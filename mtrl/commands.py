@@ -1,0 +1,196 @@
+"""What can be asked for on the command line.
+
+A command is a dataclass, its fields are the arguments and their docstrings the help.
+Imports neither torch nor a simulator.
+"""
+
+import functools
+import operator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, make_dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
+
+from mtrl.config import RunConfig, from_json
+from mtrl.flags import rules
+from mtrl.presets import preset
+from tasks.registry import SUITES
+
+
+class MistakeError(Exception):
+    """What was asked for cannot be done; the message is all that the user needs."""
+
+
+# The configuration's tree without the suite, which the command line takes as a word and not as a flag.
+Settings: Any = make_dataclass(
+    "Settings",
+    [(f.name, f.type, field(default_factory=f.default_factory)) for f in fields(RunConfig) if f.name != "suite"],
+    kw_only=True,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train one agent on a suite of tasks (`train SUITE --help` shows that suite's defaults)."""
+
+    suite: Annotated[Positional[str], tyro.conf.arg(metavar="SUITE")]
+    """A suite, or one task, e.g. popgym:RepeatFirstEasy; `run.py suites` lists them."""
+    settings: Annotated[Settings, tyro.conf.arg(name="")]
+    out: Path | None = None
+    """Folder of the run; default: runs/SUITE-STRATEGY-sSEED."""
+    resume: bool = False
+    """Go on from the newest checkpoint in that folder, with the settings that it was begun with."""
+
+    @property
+    def config(self) -> RunConfig:
+        """The configuration.
+
+        Raises:
+            ValueError: settings that do not go together.
+        """
+        return RunConfig(suite=self.suite, **vars(self.settings))
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is."""
+        config = self.config
+        name = f"{config.suite.replace(':', '-')}-{config.conflict.strategy}-s{config.loop.seed}"
+        return self.out or Path("runs") / name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Score the newest checkpoint of a run on held-out seeds."""
+
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Folder of the run."""
+    episodes: int = 100
+    """Trials per task."""
+    seed: int = 0
+    """Which of the held-out seeds."""
+    greedy: bool = False
+    """Take the most likely action; default: as the run's settings say."""
+    json: bool = False
+    """Print JSON."""
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1 or self.seed < 0:
+            raise ValueError(
+                f"expected --episodes of at least 1 and --seed of at least 0, found {self.episodes} and {self.seed}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suites:
+    """List the suites, or describe one suite and its tasks."""
+
+    name: Annotated[Positional[str | None], tyro.conf.arg(metavar="[NAME]")] = None
+    """A suite, or one task, e.g. popgym:RepeatFirstEasy."""
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Methods:
+    """List what can be chosen: strategies, rescalings, critics, actors, sequence models."""
+
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write a run's report: one self-contained HTML page, and its figures as PNG files. The run may still go on."""
+
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Folder of the run."""
+    out: Path | None = None
+    """The page; default: report.html in that folder. The figures go to a folder beside it."""
+
+
+Command = Train | Evaluate | Suites | Methods | Report
+COMMANDS: dict[str, type[Command]] = {
+    "train": Train,
+    "evaluate": Evaluate,
+    "suites": Suites,
+    "methods": Methods,
+    "report": Report,
+}
+
+
+def parse(argv: Sequence[str]) -> Command:
+    """The command that the arguments ask for.
+
+    Raises:
+        SystemExit: help was asked for (0), or an argument is wrong (2).
+        MistakeError: settings that do not go together, or no run to resume.
+    """
+    # The suite's preset is needed before the arguments are parsed, for its values are their defaults.
+    likely = next((word for word in argv[1:] if word in SUITES), "popgym-quick")
+    command = _parse(argv, preset(likely))
+    if not isinstance(command, Train):
+        return command
+    if command.suite != likely:
+        command = cast(Train, _parse(argv, preset(command.suite)))
+    with mistakes():
+        folder = command.folder  # refuses settings that do not go together
+    if not command.resume:
+        return command
+    if not (folder / "config.json").is_file():
+        raise MistakeError(f"--resume: {folder} holds no run: it has no config.json")
+    begun = read_settings(folder / "config.json")
+    if begun.suite != command.suite:
+        raise MistakeError(f"--resume: {folder} is a run on {begun.suite}, not on {command.suite}")
+    resumed = replace(cast(Train, _parse(argv, begun)), out=folder)
+    with mistakes():
+        resumed.config  # noqa: B018
+    return resumed
+
+
+def _parse(argv: Sequence[str], defaults: RunConfig) -> Command:
+    groups = {group.name: getattr(defaults, group.name) for group in fields(Settings)}
+    train = Train(suite=cast(str, tyro.MISSING), settings=Settings(**groups))
+    chosen: Any
+    if argv and argv[0] in COMMANDS:
+        name, rest = argv[0], list(argv[1:])
+        rest = ["--help"] if {"-h", "--help"} & set(rest) else rest
+        chosen, default = COMMANDS[name], train if name == "train" else tyro.MISSING_NONPROP
+    else:
+        name, rest, default = "", list(argv), tyro.MISSING_NONPROP
+        kinds = [Annotated[kind, tyro.conf.subcommand(key)] for key, kind in COMMANDS.items()]
+        chosen = functools.reduce(operator.or_, kinds)
+    return cast(
+        Command,
+        tyro.cli(
+            chosen,
+            prog=f"run.py {name}".strip(),
+            args=rest,
+            default=default,
+            description=None if name else "One agent learns many tasks: what makes them fight, and which remedy works?",
+            config=(OmitArgPrefixes, FlagCreatePairsOff),
+            registry=rules(),
+        ),
+    )
+
+
+@contextmanager
+def mistakes(prefix: str = "") -> Iterator[None]:
+    """What is refused inside is a mistake of whoever typed the command."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError) as error:
+        raise MistakeError(f"{prefix}{error}") from error
+
+
+def read_settings(path: Path) -> RunConfig:
+    """The configuration that a run's folder holds.
+
+    Raises:
+        MistakeError: the file cannot be read, or is of another version.
+    """
+    with mistakes(f"{path} cannot be read: "):
+        return from_json(path.read_text())
