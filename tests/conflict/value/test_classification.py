@@ -107,7 +107,9 @@ def test_a_smaller_unit_makes_finer_bins_around_zero_and_reads_back_as_exactly(u
 
 @pytest.mark.parametrize("name", ["two-hot", "hl-gauss"])
 @pytest.mark.parametrize("options", [{}, {"bins": 33, "low": -1.0, "high": 1.0}, {"unit": 0.02}])
-def test_a_head_that_starts_with_the_prior_says_nearly_zero_and_can_leave_it(name: str, options: dict[str, float]) -> None:
+def test_a_head_that_starts_with_the_prior_says_nearly_zero_and_can_leave_it(
+    name: str, options: dict[str, float]
+) -> None:
     target = make_value_target(name, options)
     assert isinstance(target, TwoHot | HLGauss)
     prior = target.prior()
