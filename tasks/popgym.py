@@ -54,7 +54,7 @@ TWENTY_SEVEN = (
     "MultiarmedBanditMedium",
     "MineSweeperEasy",
 )
-QUICK = ("RepeatFirstEasy", "RepeatPreviousEasy", "HigherLowerEasy", "MultiarmedBanditEasy", "VelocityOnlyCartpoleEasy")
+QUICK = ("RepeatFirstEasy", "RepeatPreviousEasy", "HigherLowerEasy", "MultiarmedBanditEasy", "PositionOnlyCartPoleEasy")
 
 
 class Popgym:
