@@ -26,6 +26,11 @@ class RunConfig:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
+        if self.loop.steps <= self.collect.start_steps:
+            raise ValueError(
+                f"steps {self.loop.steps} must exceed start_steps {self.collect.start_steps}, "
+                "after which the first update comes; lower start_steps for a short run"
+            )
         chosen = (
             ("strategy", STRATEGIES, self.conflict.strategy, self.conflict.strategy_options),
             ("rescaling", RESCALINGS, self.conflict.rescaling, self.conflict.rescaling_options),

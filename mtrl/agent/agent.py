@@ -36,9 +36,8 @@ class Agent(nn.Module):
         observation_space: the suite's padded observation, a Dict with one entry per key.
         num_actions: size of the padded action set.
         num_tasks: tasks of the suite; sizes per-task statistics alone, the network does not see the task.
-        rescaling: one that normalises returns sets the unit of the critics' outputs. Without one, critics that
-        regress have
-            one PopArt over all tasks, as in AMAGO-2, and critics that classify none.
+        rescaling: one that normalises returns sets the unit of the critics' outputs. Without one, critics that regress
+            have one PopArt over all tasks (see `LearningConfig.popart`), and critics that classify none.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class Agent(nn.Module):
         if rescaling.normalises_returns:
             self.normaliser = rescaling
         else:
-            default = "popart-global" if self.value_target.linear else "none"
+            default = "popart-global" if self.value_target.linear and learning.popart else "none"
             self.normaliser = make_rescaling(default, num_tasks=num_tasks, value_shape=(len(learning.discounts),))
         # Only a scalar output can be rewritten so that it keeps its value while the statistics move.
         affine = (

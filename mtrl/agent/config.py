@@ -27,7 +27,7 @@ class AgentConfig:
         for name in ("width", "layers", "attention_heads", "context", "head_width", "critics"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected a whole number of at least 1, found {getattr(self, name)}")
-        if self.width % self.attention_heads:
+        if self.memory == "transformer" and self.width % self.attention_heads:
             raise ValueError(
                 f"width {self.width} is not a multiple of attention_heads {self.attention_heads}: "
                 "every head needs the same share"

@@ -1,8 +1,7 @@
 """An ensemble of critics that share the backbone: value outputs for one action, or one action per discount.
 
 The action enters at the second hidden layer, by an embedding added before the activation. So the expensive part is
-computed once a
-step, and every further action costs one activation and one output layer.
+computed once a step, and every further action costs one activation and one output layer.
 
 Departs: AMAGO-2's critics read the action at their first layer, beside the features of the backbone.
 """
@@ -20,9 +19,8 @@ from mtrl.agent.heads import EnsembleEmbedding, EnsembleLinear
 class CriticEnsemble(nn.Module):
     """`critics` networks, each with `num_outputs` numbers for every discount.
 
-    `members` in the methods picks some of the networks by index, for targets; None stands for all, and only then per-
-    task gradients
-    can be taken.
+    `members` in the methods picks some of the networks by index, for targets; None stands for all, and only then
+    per-task gradients can be taken.
     """
 
     def __init__(
@@ -43,8 +41,7 @@ class CriticEnsemble(nn.Module):
         self.hidden = EnsembleLinear(critics, head_width, head_width)
         self.action = EnsembleEmbedding(critics, num_actions, head_width)
         # Values start near zero for every action and sharply so: an early preference would be imitated before it is
-        # tested, and
-        # first having to empty the bins that are never used would teach the backbone nothing.
+        # tested, and first having to empty the bins that are never used would teach the backbone nothing.
         self.outputs = EnsembleLinear(critics, head_width, num_discounts * num_outputs, scale=0.1)
         self.outputs.bias.data.copy_(prior.repeat(num_discounts))
         self.affine = affine

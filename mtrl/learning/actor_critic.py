@@ -1,12 +1,11 @@
 """The actor-critic losses of every task in a batch, from one pass through the network.
 
 Source: Grigsby et al. 2024 (AMAGO-2), Section 3 and Appendix A: loss = actor + lambda * critic in a single backward
-pass, several
-discounts trained at once, critic ensemble, targets by slowly moving critics; the critics' parameters get no gradient
-from the actor.
+pass, several discounts trained at once, critic ensemble, targets by slowly moving critics; the critics' parameters get
+no gradient from the actor; a policy gradient through Q in the normalised unit of the critics.
 Departs: the targets' and the filter's expectation over actions is exact where actions are few; the policy gradient
-does not flow
-through Q into the backbone; the policy that targets evaluate is the current one, not a slow copy.
+takes the mean of the ensemble and does not flow through Q into the backbone; the policy that targets evaluate is the
+current one, not a slow copy.
 """
 
 from __future__ import annotations
@@ -106,8 +105,11 @@ def task_losses(agent: Agent, batch: Batch, config: LearningConfig, generator: t
     if config.actor == "filtered":
         actor_row = filtered_imitation(agent.policy.log_prob(params, rows.action), filter_)
     else:
-        actor_row = -agent.policy.surrogate(params, chosen, values).mean(dim=-1)
-    entropy = agent.policy.entropy(params)
+        # In the unit of the critics' outputs: with PopArt no task's scale weighs its actor, as in AMAGO-2.
+        scaled = agent.normaliser.normalise(values.movedim(-1, 0), rows.task).movedim(0, -1)
+        actor_row = -agent.policy.surrogate(params, chosen, scaled).mean(dim=-1)
+    with torch.set_grad_enabled(config.entropy_weight > 0):
+        entropy = agent.policy.entropy(params)
     if config.entropy_weight:
         actor_row = actor_row - config.entropy_weight * entropy.mean(dim=-1)
 

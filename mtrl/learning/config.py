@@ -21,12 +21,17 @@ class LearningConfig:
     """What the critic learns: a scalar (regression), or a distribution over bins whose mean is the value."""
     critic_options: dict[str, float | str] = field(default_factory=dict)
     """Further options of the value target, e.g. `--critic-options sigma_ratio 0.5` for hl-gauss."""
+    popart: bool = True
+    """Where critics regress and no rescaling normalises returns, one PopArt over all tasks does, as in AMAGO-2. Off:
+    they regress the bare returns. Critics that classify have none either way."""
     bins: int = 64
     """Bins of a critic that classifies; unused by regression."""
     value_reach: float = 1e5
-    """The bins reach from minus to plus this trained return; returns beyond are clamped. Unused by regression."""
+    """The bins reach from minus to plus this trained return (in normalised units if the rescaling normalises returns);
+    returns beyond are clamped. Unused by regression."""
     value_unit: float = 1.0
-    """Where the bins turn from linear to logarithmic; finer around 0 below 1. Unused by regression."""
+    """Where the bins turn from linear to logarithmic, in the same units; finer around 0 below 1. Unused by
+    regression."""
     discounts: tuple[float, ...] = (0.1, 0.9, 0.95, 0.97, 0.99, 0.995, 0.999)
     """Discounts trained at once, each in [0, 1)."""
     acting_discount: float = 0.999
@@ -49,12 +54,16 @@ class LearningConfig:
     def __post_init__(self) -> None:
         if not self.discounts or any(not 0 <= d < 1 for d in self.discounts):
             raise ValueError(f"discounts: expected numbers in [0, 1), found {self.discounts}")
+        if len(set(self.discounts)) < len(self.discounts):
+            raise ValueError(f"discounts: expected different numbers, found {self.discounts}")
         if self.acting_discount not in self.discounts:
             raise ValueError(f"acting_discount {self.acting_discount} is not among the discounts {self.discounts}")
         if self.critic_weight <= 0:
             raise ValueError(f"critic_weight: expected a number above 0, found {self.critic_weight}")
         if not 0 < self.target_rate <= 1:
             raise ValueError(f"target_rate: expected a number in (0, 1], found {self.target_rate}")
+        if self.exact_actions < 0:
+            raise ValueError(f"exact_actions: expected a whole number of at least 0, found {self.exact_actions}")
         for name in ("target_samples", "filter_samples"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected a whole number of at least 1, found {getattr(self, name)}")

@@ -91,7 +91,7 @@ class UpdateConfig:
     """The batch and the optimizer (AdamW)."""
 
     sequences: int = 24
-    """Sequences in a batch, divided evenly among the tasks of the update."""
+    """Sequences in a batch, divided evenly among the tasks of the update; a remainder is dropped."""
     tasks_per_update: int | None = None
     """Tasks in an update, drawn in turn; default: all, or as many as there are sequences."""
     learning_rate: float = 3e-4
@@ -113,6 +113,10 @@ class UpdateConfig:
         _at_least(self, 0, "weight_decay", "warmup_updates")
         if self.tasks_per_update is not None:
             _at_least(self, 1, "tasks_per_update")
+            if self.tasks_per_update > self.sequences:
+                raise ValueError(
+                    f"tasks_per_update {self.tasks_per_update} needs at least as many sequences, found {self.sequences}"
+                )
         if not 0 <= self.last_learning_rate <= 1:
             raise ValueError(f"last_learning_rate: expected a share in [0, 1], found {self.last_learning_rate}")
         if self.learning_rate <= 0 or self.clip <= 0:

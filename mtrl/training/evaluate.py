@@ -31,33 +31,31 @@ def evaluate(agent: Agent, suite: Suite, *, trials: int, seed: int, greedy: bool
         {"score": mean normalised score or None, "tasks": {name: {"return", "interval", "score", "score_interval",
         "attempts", "trials"}}}; intervals of 95% by Student's t over trials.
     """
-    per_slot = -(-trials * suite.num_tasks // _MOST_SLOTS)
-    slots_per_task = -(-trials // per_slot)
-    generator = torch.Generator(device=agent.discounts.device).manual_seed(HELD_OUT + seed)
-    collector = Collector(
-        agent,
-        suite,
-        slots_per_task * suite.num_tasks,
-        seed=HELD_OUT + seed,
-        generator=generator,
-        task_of_slot=[slot % suite.num_tasks for slot in range(slots_per_task * suite.num_tasks)],
-        greedy=greedy,
-    )
-    left = np.full(collector.num_slots, per_slot)
-    returns: list[list[float]] = [[] for _ in suite.tasks]
-    attempts: list[list[list[float]]] = [[] for _ in suite.tasks]
-    while left.any():
-        for slot, trial, summary in collector.step():
-            if left[slot]:
-                left[slot] -= 1
-                returns[trial.task_id].append(summary["raw_return"])
-                attempts[trial.task_id].append(summary["attempt_returns"])
-    tasks = {
-        task.name: _score(task.id, np.array(returns[index][:trials]), np.array(attempts[index][:trials]))
-        for index, task in enumerate(suite.tasks)
-    }
+    tasks = {}
+    # Task after task: those with short trials need not go on until the longest has ended.
+    for index, task in enumerate(suite.tasks):
+        played = _play(agent, suite, index, trials=trials, seed=HELD_OUT + seed, greedy=greedy)
+        returns = np.array([summary["raw_return"] for summary in played])
+        tasks[task.name] = _score(task.id, returns, np.array([summary["attempt_returns"] for summary in played]))
     scores = [entry["score"] for entry in tasks.values() if entry["score"] is not None]
     return {"score": float(np.mean(scores)) if scores else None, "tasks": tasks}
+
+
+def _play(agent: Agent, suite: Suite, task: int, *, trials: int, seed: int, greedy: bool) -> list[dict[str, Any]]:
+    """The suite's summaries of the first trials of one task, as many in every slot."""
+    slots = min(trials, _MOST_SLOTS)
+    generator = torch.Generator(device=agent.discounts.device).manual_seed(seed)
+    collector = Collector(
+        agent, suite, slots, seed=seed, generator=generator, task_of_slot=[task] * slots, greedy=greedy
+    )
+    left = np.full(slots, -(-trials // slots))
+    played = []
+    while left.any():
+        for slot, _, summary in collector.step():
+            if left[slot]:
+                left[slot] -= 1
+                played.append(summary)
+    return played[:trials]
 
 
 def evaluate_run(run: Path, *, trials: int, seed: int = 0, greedy: bool | None = None) -> dict[str, Any]:

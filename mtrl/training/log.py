@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -54,9 +54,8 @@ class JsonlLog:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file = path.open("ab")
+        self._file: BinaryIO | None = None  # begun with the first record: a run that never started leaves nothing
 
     def write(self, record: Record) -> None:
         """Append the record; one of kind "resume" is not written but cuts the file back.
@@ -67,16 +66,25 @@ class JsonlLog:
         if record["kind"] == "resume":
             self._cut(record["records"])
             return
-        self._file.write(json.dumps(finite(record), separators=(",", ":"), allow_nan=False).encode() + b"\n")
-        self._file.flush()
+        file = self._opened()
+        file.write(json.dumps(finite(record), separators=(",", ":"), allow_nan=False).encode() + b"\n")
+        file.flush()
 
     def close(self) -> None:
         """Flush to disk and close."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab")
+        return self._file
 
     def _cut(self, records: int) -> None:
+        kept = self._opened()
         end = whole = 0
         with self.path.open("rb") as file:
             for line in file:
@@ -89,7 +97,7 @@ class JsonlLog:
                 "replaced? "
                 "Without them the run's curves would have a hole."
             )
-        self._file.truncate(end)
+        kept.truncate(end)
 
 
 class TensorBoardLog:

@@ -41,15 +41,18 @@ def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Rec
         CheckpointError: the checkpoint is damaged, or of other settings; or there is one and `resume` is False.
         DivergenceError: a loss became NaN or infinite; the last checkpoint is kept.
     """
+    _check_device(config.loop.device)
     run = Run(config, out)
     if resume:
         run.restore()
-        yield {"kind": "resume", "records": run.records}
     elif run.checkpoints.newest() is not None:
         raise CheckpointError(f"{out} holds a run already: resume it, or choose another folder")
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "config.json").write_text(to_json(config))
+    out.mkdir(parents=True, exist_ok=True)
+    begun = out / "config.json.new"
+    begun.write_text(to_json(config))
+    begun.replace(out / "config.json")
+    if resume:
+        yield {"kind": "resume", "records": run.records}
     yield from run.records_to_the_end()
 
 
@@ -150,14 +153,19 @@ class Run:
         return batch.to(self.config.loop.device)
 
     def _next_tasks(self, count: int, present: set[int]) -> list[int]:
-        # In turn, in an order that is drawn anew after each round: every task is in equally many updates.
+        # In turn, in an order that is drawn anew after each round: every task is in equally many updates. One that
+        # comes up twice in an update waits for the next.
         chosen: list[int] = []
+        waiting: list[int] = []
         while len(chosen) < count:
             if not self.queue:
                 self.queue = self.rng.permutation(self.suite.num_tasks).tolist()
             task = self.queue.pop(0)
-            if task in present and task not in chosen:
+            if task in chosen:
+                waiting.append(task)
+            elif task in present:
                 chosen.append(task)
+        self.queue = waiting + self.queue
         return sorted(chosen)
 
     def _evaluation(self) -> Record:
@@ -251,9 +259,12 @@ class Run:
             prefix = f"{name}."
             module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         self._restore_optimizer(tensors)
-        self.generator.set_state(tensors["generator"])
-        self.acting_generator.set_state(tensors["acting"])
         state = found.state
+        for number, (name, own) in enumerate({"generator": self.generator, "acting": self.acting_generator}.items()):
+            if tensors[name].shape == own.get_state().shape:
+                own.set_state(tensors[name])
+            else:  # from another kind of device, whose generators are others: random, but not the same bits
+                own.manual_seed(hash((self.config.loop.seed, state["steps"], number)) % 2**63)
         self.rng.bit_generator.state = state["rng"]
         self.steps, self.records, self.updater.updates = state["steps"], state["records"], state["updates"]
         self.queue, self.finished, self.earlier_seconds = state["queue"], state["finished"], state["seconds"]
@@ -292,8 +303,21 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-# What may differ between a run and its resumption. Bits stay the same only if all of it does.
-_FREE = ("steps", "checkpoint_every", "device", "learn_threads")
+def _check_device(name: str) -> None:
+    """Refuse a device that is none, or that this machine lacks."""
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device: expected cpu, cuda, cuda:1, ..., found {name!r}") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name}: torch {torch.__version__} sees no CUDA device here; --device cpu works")
+
+
+# What may differ between a run and its resumption. Bits stay the same only if steps, device and threads do not differ.
+_FREE = (
+    *("steps", "checkpoint_every", "evaluate_every", "evaluate_trials", "log_every", "greedy"),
+    *("device", "learn_threads"),
+)
 
 
 def _check_same_run(saved: dict[str, Any], config: RunConfig, path: Path) -> None:

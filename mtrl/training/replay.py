@@ -1,8 +1,7 @@
 """Finished trials, kept compactly per task, and batches drawn from them.
 
 A trial is stored without loss in the smallest form: trailing zero columns of padded observations are cut, and arrays
-of small whole
-numbers become bytes. The oldest trials go first when the memory is full.
+of small whole numbers become bytes. The oldest trials go first when the memory is full.
 """
 
 from collections import deque
@@ -80,13 +79,17 @@ class Replay:
         return [task for task, trials in enumerate(self.trials) if trials]
 
     def sample(self, task_ids: list[int], sequences: int, context: int, rng: np.random.Generator) -> Batch:
-        """Windows of at most `context` steps: `sequences` for each task, trials and places drawn uniformly."""
+        """Windows of at most `context` steps: `sequences` for each task, trials drawn uniformly.
+
+        Places are drawn as if windows could reach beyond both ends of the trial, and are then moved in: so its first
+        and last steps, which tell most, are in as many windows as those in the middle, and not in one of hundreds.
+        """
         windows = []
         for task in task_ids:
             trials = self.trials[task]
             for index in rng.integers(len(trials), size=sequences):
                 trial = trials[index][1]
-                start = int(rng.integers(trial.length - context + 1)) if trial.length > context else 0
+                start = int(np.clip(rng.integers(1 - context, trial.length), 0, max(0, trial.length - context)))
                 windows.append((trial, start, min(trial.length - start, context)))
         time = max(steps for _, _, steps in windows)
         count = len(windows)

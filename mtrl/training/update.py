@@ -78,7 +78,8 @@ class Updater:
         Returns:
             The losses, the update's metrics, and the state of conflict if task gradients were taken.
         Raises:
-            DivergenceError: a loss is not finite; the agent is unchanged.
+            DivergenceError: a loss or the gradient is not finite; the weights did not move, but running statistics may
+                have: go back to a checkpoint.
         """
         scales = self.rescaling.loss_scales(batch.task_ids)
         self.optimizer.zero_grad(set_to_none=True)

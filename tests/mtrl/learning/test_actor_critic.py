@@ -60,7 +60,7 @@ def plain_losses(model: Agent, given: Batch, config: LearningConfig) -> tuple[li
                     better = q(model.critic, h[t : t + 1], action) > value
                     actor_terms.append(-(better * here[:, action]).mean().item())
                 else:
-                    actor_terms.append(-value.mean().item())  # type: ignore[union-attr]
+                    actor_terms.append(-model.normaliser.normalise(value[None], task).mean().item())  # type: ignore[union-attr]
         actor.append(sum(actor_terms) / len(actor_terms))
         critic.append(sum(critic_terms) / len(critic_terms))
     return actor, critic

@@ -30,7 +30,7 @@ def config(
             discounts=(0.0, 0.5),
             acting_discount=0.0,
             target_rate=0.1,
-            entropy_weight=0.2 if actor == "policy-gradient" else 0.0,
+            entropy_weight=0.4 if actor == "policy-gradient" else 0.0,
         ),
         conflict=conflict,
         collect=CollectConfig(

@@ -68,6 +68,16 @@ def test_a_window_of_a_long_trial_is_part_of_it_and_ends_it_only_at_its_end() ->
     assert not batch.terminated[0, :, :-1].any()
 
 
+def test_the_ends_of_a_long_trial_are_seen_as_often_as_its_middle() -> None:
+    memory = replay()
+    memory.add(trial(0, 60))
+    batch = memory.sample([0], 20_000, 8, np.random.default_rng(0))
+    visits = np.bincount(batch.observation["time"][0, :, :-1].long().flatten().numpy(), minlength=60) / 20_000
+    for step in (0, 30, 59):
+        assert visits[step] == pytest.approx(8 / 67, abs=0.01)
+    assert visits.min() > 0.11
+
+
 def test_short_trials_are_padded_and_masked() -> None:
     memory = replay()
     memory.add(trial(0, 3))
