@@ -1,5 +1,6 @@
 """Settings of data, optimizer and loop. Imports no torch, so that the command line can list them at once."""
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -154,3 +155,5 @@ class LoopConfig:
     def __post_init__(self) -> None:
         _at_least(self, 1, "steps", "evaluate_trials", "log_every", "learn_threads")
         _at_least(self, 0, "seed", "evaluate_every", "checkpoint_every")
+        if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", self.device):
+            raise ValueError(f"device: expected cpu, cuda, cuda:1, ..., found {self.device!r}")
