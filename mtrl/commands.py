@@ -57,9 +57,11 @@ class Train:
     @property
     def folder(self) -> Path:
         """Where the run is."""
+        if self.out is not None:
+            return self.out
         config = self.config
         name = f"{config.suite.replace(':', '-')}-{config.conflict.strategy}-s{config.loop.seed}"
-        return self.out or Path("runs") / name
+        return Path("runs") / name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +139,10 @@ def parse(argv: Sequence[str]) -> Command:
     if command.suite != likely:
         command = cast(Train, _parse(argv, preset(command.suite)))
     with mistakes():
-        folder = command.folder  # refuses settings that do not go together
-    if not command.resume:
-        return command
+        if not command.resume:
+            command.config  # noqa: B018  # refuses settings that do not go together
+            return command
+        folder = command.folder  # the other settings are those of the run in it
     if not (folder / "config.json").is_file():
         raise MistakeError(f"--resume: {folder} holds no run: it has no config.json")
     begun = read_settings(folder / "config.json")
