@@ -97,7 +97,7 @@ class Entry:
     def gradients(self) -> Float[Tensor, "task ..."]:
         """The task gradients [task, *shape]."""
         parts = self.slices or list(self._made())
-        whole = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        whole = parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)
         return whole.reshape(self.num_tasks, *self.parameter.shape)
 
     def weighted_sum(self, weights_k: Float[Tensor, " task"], cache: dict[int, Record]) -> Tensor:

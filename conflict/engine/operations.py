@@ -4,7 +4,7 @@ A planner looks at one call in which a watched parameter takes part. It computes
 from the graph, and says which rule gives their task gradients from what. None stands for a call that it does not cover.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ class Planned:
 
     output: Tensor
     rule: Rule
-    parameters: dict[str, Tensor | None]
+    parameters: Mapping[str, Tensor | None]
     """The arguments that may be watched, by the names that the rule has for them."""
     saved: Saved
 
@@ -138,8 +138,8 @@ def layer_norm(
 ) -> Planned | None:
     shape = tuple(normalized_shape)
 
-    def run(x: Tensor, *affine: Any) -> Tensor:
-        return F.layer_norm(x, shape, *affine, eps=eps)
+    def run(x: Tensor, scale: Any = None, shift: Any = None) -> Tensor:
+        return F.layer_norm(x, shape, scale, shift, eps)
 
     return _norm(watched, run, input, weight, bias, shape=shape, channels=False)
 
@@ -167,8 +167,8 @@ def group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Planned | None:
-    def run(x: Tensor, *affine: Any) -> Tensor:
-        return F.group_norm(x, num_groups, *affine, eps=eps)
+    def run(x: Tensor, scale: Any = None, shift: Any = None) -> Tensor:
+        return F.group_norm(x, num_groups, scale, shift, eps)
 
     return _norm(watched, run, input, weight, bias, shape=(input.shape[1],), channels=True)
 

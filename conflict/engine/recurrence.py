@@ -175,4 +175,5 @@ class _LSTMGates(torch.autograd.Function):
 
 def _by_time(values: Tensor, gates: int) -> Tensor:
     """[batch, time, gates x width] -> [time, batch, gate, width], contiguous."""
-    return values.unflatten(-1, (gates, -1)).transpose(0, 1).contiguous()
+    batch, time, _ = values.shape
+    return values.view(batch, time, gates, -1).transpose(0, 1).contiguous()

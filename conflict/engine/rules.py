@@ -141,7 +141,7 @@ class Lookup(Rule):
         where = (index.long() + (slots(sizes, index.device) * entries).reshape(-1, *[1] * (index.dim() - 1))).flatten()
         flat = grad.flatten(axis, axis + index.dim() - 1)
         shape = (*self.shape[:axis], len(sizes) * entries, *self.shape[axis + 1 :])
-        table = grad.new_zeros(shape).index_add_(axis, where, flat).unflatten(axis, (len(sizes), entries))
+        table: Tensor = grad.new_zeros(shape).index_add_(axis, where, flat).unflatten(axis, (len(sizes), entries))
         if self.padding is not None:
             table[:, self.padding] = 0.0  # only embeddings have one, and their axis is 0
         return table.movedim(axis, 0)

@@ -79,11 +79,11 @@ class TaskGradients:
         _refuse_compiled(module)
         self.num_tasks = num_tasks
         self.memory = memory
-        self._owned = [p for p in owned if p.requires_grad]
-        names = {parameter: name for name, parameter in module.named_parameters()}
+        self._owned: list[Tensor] = [p for p in owned if p.requires_grad]
+        names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
         chosen = [p for p in (module.parameters() if parameters is None else parameters) if p.requires_grad]
         set_aside = set(self._owned)
-        self._names = {p: names.get(p, f"parameter {i}") for i, p in enumerate(chosen) if p not in set_aside}
+        self._names: dict[Tensor, str] = {p: names.get(p, f"parameter {i}") for i, p in enumerate(chosen) if p not in set_aside}
         self._labels = _labels(module)
         self._watch = Watch(self._names, _own_modules(module, self._names))
         self._rows, self._group, self._reduce = rows, process_group, reduce
@@ -93,7 +93,7 @@ class TaskGradients:
         self._news: list[str] = []
         self._inside = False
         self._entries: dict[Tensor, Entry] | None = None
-        self._owned_grads: dict[nn.Parameter, Tensor] = {}
+        self._owned_grads: dict[Tensor, Tensor] = {}
 
     def __enter__(self) -> "TaskGradients":
         if self._inside:
@@ -335,7 +335,7 @@ class TaskGradients:
         if self._row_check is not None:
             self._row_check.mixing.discard(key)
 
-    def _add_owned(self, owned: Sequence[nn.Parameter], grads: Sequence[Tensor | None]) -> None:
+    def _add_owned(self, owned: Sequence[Tensor], grads: Sequence[Tensor | None]) -> None:
         for parameter, grad in zip(owned, grads, strict=True):
             if grad is not None:
                 share = grad / self.num_tasks
@@ -399,8 +399,8 @@ def _own_modules(module: nn.Module, chosen: Mapping[Tensor, str]) -> list[OwnMod
     return found
 
 
-def _labels(module: nn.Module) -> dict[nn.Parameter, str]:
-    labels: dict[nn.Parameter, str] = {}
+def _labels(module: nn.Module) -> dict[Tensor, str]:
+    labels: dict[Tensor, str] = {}
     for name, child in module.named_modules():
         for parameter in child.parameters(recurse=False):
             labels.setdefault(parameter, f"{name or 'the model'} ({type(child).__name__})")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from conflict.engine.rows import sizes_for, reduce_rows, task_rows
+from conflict.engine.rows import reduce_rows, sizes_for, task_rows
 
 
 def test_outside_of_task_rows_the_row_axis_is_split_equally() -> None:
