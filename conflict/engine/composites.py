@@ -48,18 +48,12 @@ def recurrent_layers(
             b_ih, b_hh = biases or (None, None)
             given = x.flip(1) if direction else x
             from_input = call(F.linear, given, w_ih, b_ih)
-            bias = w_hh.new_zeros(len(w_hh)) if b_hh is None else b_hh.detach()
-
-            def recurrent(before: Tensor, w_hh: Tensor = w_hh, b_hh: Tensor | None = b_hh) -> Tensor:
-                out: Tensor = call(F.linear, before, w_hh, b_hh)
-                return out
-
             if kind == "gru":
-                states = gru(from_input, recurrent, w_hh, bias, state[place].to(from_input))
+                states = gru(from_input, w_hh, b_hh, state[place].to(from_input), call=call)
                 ends.append((states[:, -1],))
             else:
                 start, cell = (part[place].to(from_input) for part in state)
-                states, cell = lstm(from_input, recurrent, w_hh, bias, start, cell)
+                states, cell = lstm(from_input, w_hh, b_hh, start, cell, call=call)
                 ends.append((states[:, -1], cell))
             outputs.append(states.flip(1) if direction else states)
         x = outputs[0] if directions == 1 else torch.cat(outputs, dim=-1)

@@ -33,7 +33,7 @@ class Record:
     def weighted(self, weights_k: Tensor) -> "Record":
         """The same with every row's gradient times its task's weight, as one task."""
         if isinstance(self.rule, Dense):
-            total = (weights_k.to(self.grad) @ self.grad.flatten(1)).reshape(1, *self.grad.shape[1:])
+            total = (weights_k.to(self.grad) @ self.grad.reshape(len(self.grad), -1)).reshape(1, *self.grad.shape[1:])
             return Record(rule=self.rule, saved=(), grad=total, sizes=(1,))
         axis = self.rule.row_axis or 0
         shape = [1] * self.grad.dim()
@@ -105,7 +105,7 @@ class Entry:
         if self.slices:
             weights = weights_k.to(self.slices[0])
             if len(self.slices) == 1:
-                return (weights @ self.slices[0].flatten(1)).reshape(self.parameter.shape)
+                return (weights @ self.slices[0].reshape(self.num_tasks, -1)).reshape(self.parameter.shape)
             out = torch.empty_like(self.parameter)
             for target, part in zip(out.split([part.shape[1] for part in self.slices]), self.slices, strict=True):
                 torch.mv(part.reshape(self.num_tasks, -1).T, weights, out=target.view(-1))
@@ -162,5 +162,5 @@ class Entry:
             return [len(parameter)]
         row_bytes = self.num_tasks * parameter[0].numel() * parameter.element_size()
         height = min(len(parameter), max(16, CACHE_BYTES // max(1, row_bytes)))
-        full, rest = divmod(len(parameter), height)
-        return [height] * full + ([rest] if rest else [])
+        count = -(-len(parameter) // height)
+        return [len(parameter) * (i + 1) // count - len(parameter) * i // count for i in range(count)]

@@ -52,6 +52,12 @@ def linear(watched: Callable[[Any], bool], input: Tensor, weight: Tensor, bias: 
     return Planned(output=output, rule=Linear(), parameters={"weight": weight, "bias": bias}, saved=(input,))
 
 
+def known_linear(
+    watched: Callable[[Any], bool], input: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor
+) -> Planned | None:
+    return Planned(output=output, rule=Linear(), parameters={"weight": weight, "bias": bias}, saved=(input,))
+
+
 def matmul(watched: Callable[[Any], bool], input: Tensor, other: Tensor) -> Planned | None:
     if watched(input) or input.dim() < 2:
         return None
@@ -75,22 +81,23 @@ def einsum(watched: Callable[[Any], bool], equation: str, *operands: Any) -> Pla
     if len(operands) == 1 and isinstance(operands[0], Sequence):
         operands = tuple(operands[0])
     letters = equation.replace(" ", "")
-    if len(operands) != 2 or "->" not in letters or "." in letters or watched(operands[0]) == watched(operands[1]):
+    places = [place for place, value in enumerate(operands) if watched(value)]
+    if "->" not in letters or "." in letters or len(places) != 1:
         return None
     inputs, out = letters.split("->")
-    terms = inputs.split(",")
-    place = 1 if watched(operands[1]) else 0
-    weight, x = terms[place], terms[1 - place]
-    plain = all(len(set(term)) == len(term) for term in (weight, x, out)) and set(weight) <= set(x) | set(out)
-    row = next((letter for letter in out if letter in x and letter not in weight), None)
-    if not plain or row is None:
+    others = inputs.split(",")
+    weight = others.pop(places[0])
+    plain = all(len(set(term)) == len(term) for term in (weight, *others, out))
+    row = next((letter for letter in out if letter not in weight), None)
+    if not plain or row is None or not set(weight) <= set(out).union(*others):
         return None
     values = [cut(value) if watched(value) else value for value in operands]
+    parameter = operands[places[0]]
     return Planned(
         output=torch.einsum(equation, *values),
-        rule=Einsum(x, weight, out, row),
-        parameters={"weight": operands[place]},
-        saved=(operands[1 - place],),
+        rule=Einsum(others, weight, out, row),
+        parameters={"weight": parameter},
+        saved=tuple(value for value in operands if value is not parameter),
     )
 
 
@@ -229,6 +236,7 @@ def divide(watched: Callable[[Any], bool], input: Tensor, other: Tensor) -> Plan
 
 PLANNERS: dict[str, Planner] = {
     "linear": linear,
+    "known_linear": known_linear,
     "matmul": matmul,
     "mm": matmul,
     "bmm": matmul,

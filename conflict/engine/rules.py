@@ -79,17 +79,27 @@ class BatchedMatMul(Rule):
 
 
 class Einsum(Rule):
-    """``y = einsum(equation, x, W)``: the same with rows split by task."""
+    """``y = einsum(equation, ..., W)``: an einsum of everything else, over the rows of one task at a time."""
 
-    def __init__(self, x: str, weight: str, out: str, row: str) -> None:
-        self.equation = f"{x},{out}->{weight}"
-        self.x_axis, self.row_axis = x.index(row), out.index(row)
+    def __init__(self, others: Sequence[str], weight: str, out: str, row: str) -> None:
+        self.terms, self.weight, self.row = (*others, out), weight, row
+        self.row_axis = out.index(row)
 
     def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
-        assert self.row_axis is not None
-        xs = saved[0].to(grad.dtype).split(list(sizes), dim=self.x_axis)
-        grads = grad.split(list(sizes), dim=self.row_axis)
-        return torch.stack([torch.einsum(self.equation, x, g) for x, g in zip(xs, grads, strict=True)])
+        equation = f"{','.join(self.terms)}->{self.weight}"
+        parts = [
+            value.to(grad.dtype).split(list(sizes), dim=term.index(self.row)) if self.row in term else None
+            for term, value in zip(self.terms, (*saved, grad), strict=True)
+        ]
+        whole = (*saved, grad)
+        return torch.stack(
+            [
+                torch.einsum(
+                    equation, *(v.to(grad.dtype) if p is None else p[k] for p, v in zip(parts, whole, strict=True))
+                )
+                for k in range(len(sizes))
+            ]
+        )
 
 
 class Convolution(Rule):

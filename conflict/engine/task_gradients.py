@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -83,7 +83,9 @@ class TaskGradients:
         names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
         chosen = [p for p in (module.parameters() if parameters is None else parameters) if p.requires_grad]
         set_aside = set(self._owned)
-        self._names: dict[Tensor, str] = {p: names.get(p, f"parameter {i}") for i, p in enumerate(chosen) if p not in set_aside}
+        self._names: dict[Tensor, str] = {
+            p: names.get(p, f"parameter {i}") for i, p in enumerate(chosen) if p not in set_aside
+        }
         self._labels = _labels(module)
         self._watch = Watch(self._names, _own_modules(module, self._names))
         self._rows, self._group, self._reduce = rows, process_group, reduce
@@ -217,10 +219,9 @@ class TaskGradients:
         self._watch.receive = ignore if receive is None else receive
         try:
             with nullcontext() if self._inside else self._watch:
-                grads = torch.autograd.grad(loss, wanted, retain_graph=retain, allow_unused=True)
+                return _run_backward(loss, wanted, retain=retain)[: len(leaves)]
         finally:
             self._watch.receive = ignore
-        return grads[: len(leaves)]
 
     def _mixing(self, losses_k: Tensor) -> frozenset[Key]:
         """The operations with a row that serves other losses than its own task's."""
@@ -375,6 +376,19 @@ class TaskGradients:
                 f"task gradients are slow for: {'; '.join(news)}. (`path` says how each parameter gets its own.)",
                 stacklevel=3,
             )
+
+
+def _run_backward(loss: Tensor, inputs: Sequence[Tensor], *, retain: bool) -> Sequence[Tensor | None]:
+    """What ``torch.autograd.grad`` does beneath its surface.
+
+    On its surface it is an operation to watch, during which the watch would not see parts that are run again.
+    """
+    engine: Any = torch.autograd.Variable._execution_engine
+    start = (torch.ones_like(loss),)
+    grads: tuple[Tensor | None, ...] = engine.run_backward(
+        (loss,), start, retain, False, tuple(inputs), allow_unreachable=True, accumulate_grad=False
+    )
+    return grads
 
 
 def _refuse_compiled(module: nn.Module) -> None:

@@ -60,7 +60,7 @@ class Layer(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """The states after all steps."""
-        return gru(self.inputs(x), self.recurrent, self.recurrent.weight, self.recurrent.bias)
+        return gru(self.inputs(x), self.recurrent.weight, self.recurrent.bias)
 
     def step(
         self, x: Float[Tensor, "actor width"], before: Float[Tensor, "actor width"]
