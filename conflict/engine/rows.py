@@ -50,11 +50,24 @@ def equal(sizes: Sequence[int]) -> bool:
     return all(size == sizes[0] for size in sizes)
 
 
-def sum_rows(values: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Sum each task's rows, and all axes between rows and features: [row, ..., feature] -> [task, feature]."""
+def slots(sizes: Sequence[int], device: torch.device) -> Tensor:
+    """Which of the tasks each row belongs to, counted from 0: [row]."""
+    return torch.arange(len(sizes), device=device).repeat_interleave(torch.tensor(sizes, device=device))
+
+
+def reduce_rows(values: Tensor, sizes: Sequence[int], shape: Sequence[int]) -> Tensor:
+    """Sum each task's rows, and whatever else a tensor of this shape was broadcast over: [row, ...] -> [task, *shape].
+
+    The shape is aligned with the last axes of ``values`` and does not reach the rows.
+    """
+    core = list(shape)
+    while core and core[0] == 1:
+        del core[0]
+    tail = values.shape[values.dim() - len(core) :]
     if equal(sizes):
-        return values.reshape(len(sizes), -1, values.shape[-1]).sum(dim=1)
-    out = values.new_empty(len(sizes), values.shape[-1])
-    for k, part in enumerate(torch.split(values, list(sizes))):
-        out[k] = part.reshape(-1, values.shape[-1]).sum(dim=0)
-    return out
+        summed = values.reshape(len(sizes), -1, *tail).sum(dim=1)
+    else:
+        summed = values.new_empty(len(sizes), *tail)
+        for k, part in enumerate(values.split(list(sizes))):
+            torch.sum(part.reshape(-1, *tail), dim=0, out=summed[k])
+    return summed.sum_to_size(len(sizes), *core).reshape(len(sizes), *shape)

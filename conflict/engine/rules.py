@@ -1,109 +1,251 @@
-"""Per-task gradients of a module's parameters from its inputs and the gradient of its output.
+"""Per-task gradients of a parameter from what its operation read and the gradient of what it put out.
 
-Each row belongs to one task, so the gradient of task k is the module's ordinary parameter gradient over the rows of k
-alone: the K gradients together cost no more operations than the one of the whole batch.
+Each row belongs to one task, so the gradient of task k is the operation's ordinary parameter gradient over the rows of
+k alone: the K gradients together cost no more arithmetic than the one of the whole batch.
 
 A module may bring its own rule, by a method and an attribute (no base class needed)::
 
-    row_axis: int = 0      # where the rows are, in the first input and in the output def task_gradients(self, inputs:
-    tuple[Tensor, ...], grad_output: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
+    row_axis: int = 0      # where the rows are, in the first input and in the output
+    def task_gradients(self, inputs: tuple[Tensor, ...], grad: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
         # every parameter below this module, by name -> [len(sizes), *parameter shape]
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from conflict.engine.rows import equal, sum_rows
+from conflict.engine.rows import equal, reduce_rows, slots
 
-Rule = Callable[[Any, tuple[Any, ...], Tensor, Sequence[int]], Mapping[str, Tensor]]
+Saved = tuple[Tensor, ...]
 
 
-def linear(module: nn.Linear, inputs: tuple[Any, ...], grad_output: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
-    """``dW_k = grad_output_k^T input_k``: one matrix product a task, batched where the tasks have equally many rows."""
-    x = inputs[0].to(grad_output.dtype)
-    tasks, width_in, width_out = len(sizes), module.in_features, module.out_features
+class Rule(ABC):
+    """How one operation's parameters get their task gradients."""
+
+    row_axis: int | None = 0
+    """The axis of the output on which the rows are; None if a module with its own rule does not say."""
+    tiled: ClassVar[frozenset[str]] = frozenset()
+    """Names of parameters whose first axis is the last axis of the output, so that their gradient can be had in
+    slices."""
+    path: ClassVar[str] = "rule"
+    without_rows: ClassVar[bool] = False
+    """Whether such an operation often reads constants, and no rows of the batch."""
+
+    @abstractmethod
+    def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Task gradients [task, *shape] of the parameter ``name``.
+
+        Args:
+            saved: what the operation kept from the forward pass.
+            grad: gradient of the output; for a tiled parameter perhaps only some of its last axis.
+            sizes: rows of each task.
+        """
+
+
+class Linear(Rule):
+    """``y = x W^T + b``: ``dW_k = grad_k^T x_k``; one product a task, batched where tasks have equally many rows."""
+
+    tiled = frozenset({"weight"})
+
+    def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
+        if name == "bias":
+            return reduce_rows(grad, sizes, (grad.shape[-1],))
+        return grouped_product(grad, saved[0].to(grad.dtype), sizes)
+
+
+class MatMul(Rule):
+    """``y = x W``."""
+
+    def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
+        return grouped_product(saved[0].to(grad.dtype), grad, sizes)
+
+
+class BatchedMatMul(Rule):
+    """``y[e] = x[e] W[e] + b[e]`` for a batch of weights [expert, in, out], such as an ensemble's or all experts'."""
+
+    row_axis = 1
+
+    def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
+        if name == "bias":
+            return torch.stack([part.sum(dim=1, keepdim=True) for part in grad.split(list(sizes), dim=1)])
+        x = saved[0].to(grad.dtype)
+        out = grad.new_empty(len(sizes), len(x), x.shape[-1], grad.shape[-1])
+        for k, (x_k, g_k) in enumerate(zip(x.split(list(sizes), dim=1), grad.split(list(sizes), dim=1), strict=True)):
+            torch.bmm(x_k.transpose(1, 2), g_k, out=out[k])
+        return out
+
+
+class Einsum(Rule):
+    """``y = einsum(equation, ..., W)``: an einsum of everything else, over the rows of one task at a time."""
+
+    def __init__(self, others: Sequence[str], weight: str, out: str, row: str) -> None:
+        self.terms, self.weight, self.row = (*others, out), weight, row
+        self.row_axis = out.index(row)
+
+    def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
+        equation = f"{','.join(self.terms)}->{self.weight}"
+        parts = [
+            value.to(grad.dtype).split(list(sizes), dim=term.index(self.row)) if self.row in term else None
+            for term, value in zip(self.terms, (*saved, grad), strict=True)
+        ]
+        whole = (*saved, grad)
+        return torch.stack(
+            [
+                torch.einsum(
+                    equation, *(v.to(grad.dtype) if p is None else p[k] for p, v in zip(parts, whole, strict=True))
+                )
+                for k in range(len(sizes))
+            ]
+        )
+
+
+class Convolution(Rule):
+    """``F.conv1d`` to ``F.conv3d``: the convolution's own weight gradient, over the rows of one task at a time."""
+
+    def __init__(self, weight: Tensor, stride: list[int], padding: list[int], dilation: list[int], groups: int) -> None:
+        self.weight, self.geometry, self.groups = weight, (stride, padding, dilation), groups
+
+    def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
+        if name == "bias":
+            return reduce_rows(grad.movedim(1, -1), sizes, (grad.shape[1],))
+        weight = self.weight.to(grad.dtype)
+        stride, padding, dilation = self.geometry
+        out = grad.new_zeros(len(sizes), *weight.shape)
+        pairs = zip(saved[0].to(grad.dtype).split(list(sizes)), grad.split(list(sizes)), strict=True)
+        for k, (x, g) in enumerate(pairs):
+            if len(x):
+                out[k] = torch.ops.aten.convolution_backward(
+                    g, x, weight, None, stride, padding, dilation, False, [0] * len(stride), self.groups,
+                    [False, True, False],
+                )[1]  # fmt: skip
+        return out
+
+
+class Norm(Rule):
+    """Layer, RMS and group normalisation: ``dweight_k`` sums the normalised input times the gradient of the output,
+    ``dbias_k`` that gradient."""
+
+    def __init__(self, normalise: Callable[[Tensor], Tensor], shape: tuple[int, ...], *, channels: bool) -> None:
+        """Args: normalise: without the affine map; shape: of the parameters; channels: they lie along axis 1."""
+        self.normalise, self.shape, self.channels = normalise, shape, channels
+
+    def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
+        if name == "weight":
+            grad = self.normalise(saved[0]) * grad
+        return reduce_rows(grad.movedim(1, -1) if self.channels else grad, sizes, self.shape)
+
+
+class Lookup(Rule):
+    """Rows of a table picked by index along one axis: ``dW_k[v]`` sums the gradients of the outputs that read v."""
+
+    without_rows = True
+
+    def __init__(self, shape: torch.Size, axis: int, padding: int | None = None) -> None:
+        self.shape, self.axis, self.padding, self.row_axis = shape, axis, padding, axis
+
+    def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
+        index, axis, entries = saved[0], self.axis, self.shape[self.axis]
+        where = (index.long() + (slots(sizes, index.device) * entries).reshape(-1, *[1] * (index.dim() - 1))).flatten()
+        flat = grad.flatten(axis, axis + index.dim() - 1)
+        shape = (*self.shape[:axis], len(sizes) * entries, *self.shape[axis + 1 :])
+        table: Tensor = grad.new_zeros(shape).index_add_(axis, where, flat).unflatten(axis, (len(sizes), entries))
+        if self.padding is not None:
+            table[:, self.padding] = 0.0  # only embeddings have one, and their axis is 0
+        return table.movedim(axis, 0)
+
+
+class Broadcast(Rule):
+    """``x + p``, ``x - p``, ``x * p`` and the like: the gradient of the output, times a factor, summed over rows."""
+
+    without_rows = True
+
+    def __init__(self, shape: torch.Size, factor: Callable[..., Tensor]) -> None:
+        self.shape, self.factor = shape, factor
+
+    def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
+        return reduce_rows(self.factor(grad, *saved), sizes, tuple(self.shape))
+
+
+class OwnRule(Rule):
+    """A module's method ``task_gradients``."""
+
+    def __init__(self, module: Any, label: str, inputs: tuple[Any, ...], shapes: dict[str, torch.Size]) -> None:
+        self.module, self.label, self.inputs, self.shapes = module, label, inputs, shapes
+        self.row_axis = getattr(module, "row_axis", None)
+
+    def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
+        kept = iter(saved)
+        inputs = tuple(next(kept) if isinstance(value, _Place) else value for value in self.inputs)
+        found = self.module.task_gradients(inputs, grad, sizes)
+        expected = (len(sizes), *self.shapes[name])
+        if name not in found or found[name].shape != expected:
+            came = tuple(found[name].shape) if name in found else "nothing"
+            raise ValueError(f"the rule of {self.label} must give {name} as {expected}, it gave {came}")
+        gradient: Tensor = found[name]
+        return gradient
+
+
+class _Place:
+    """Stands for a tensor that autograd keeps."""
+
+
+def own_rule(module: nn.Module, label: str, values: tuple[Any, ...], shapes: dict[str, torch.Size]) -> OwnRule:
+    """The rule that a module brings, for one call with these inputs."""
+    inputs = tuple(_Place() if isinstance(value, Tensor) else value for value in values)
+    return OwnRule(module, label, inputs, shapes)
+
+
+class Local(Rule):
+    """Any operation: run it once more by itself and take its gradient with the rows of one task at a time."""
+
+    without_rows = True
+    path = "vmap"
+    MOST_BYTES = 1 << 26
+
+    def __init__(self, run: Callable[..., Tensor], parameters: tuple[str, ...]) -> None:
+        """Args: run: the operation, from the parameters (in this order) and then the tensors that it kept."""
+        self.run, self.parameters = run, parameters
+
+    def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
+        count, rows = len(self.parameters), grad.shape[0]
+        with torch.enable_grad():
+            leaves = [p.detach().requires_grad_() for p in saved[:count]]
+            out = self.run(*leaves, *saved[count:])
+        leaf = leaves[self.parameters.index(name)]
+        belongs = slots(sizes, grad.device) == torch.arange(len(sizes), device=grad.device)[:, None]  # [task, row]
+        masks = belongs.reshape(len(sizes), rows, *[1] * (grad.dim() - 1))
+        if grad.numel() * len(sizes) * grad.element_size() <= self.MOST_BYTES:
+            try:
+                batched = torch.autograd.grad(
+                    out, leaf, grad * masks, retain_graph=True, is_grads_batched=True, allow_unused=True
+                )[0]
+                return leaf.new_zeros(len(sizes), *leaf.shape) if batched is None else batched
+            except RuntimeError:  # an operation that vmap cannot batch
+                pass
+        found = []
+        for mask in masks:
+            one = torch.autograd.grad(out, leaf, grad * mask, retain_graph=True, allow_unused=True)[0]
+            found.append(torch.zeros_like(leaf) if one is None else one)
+        return torch.stack(found)
+
+
+class Dense(Rule):
+    """Task gradients that are known already."""
+
+    def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
+        return grad
+
+
+def grouped_product(left: Tensor, right: Tensor, sizes: Sequence[int]) -> Tensor:
+    """``left_k^T right_k`` over the rows of each task: [row, ..., a], [row, ..., b] -> [task, a, b]."""
+    tasks, a, b = len(sizes), left.shape[-1], right.shape[-1]
     if equal(sizes):
-        grads_k = grad_output.reshape(tasks, -1, width_out)
-        weight = grads_k.transpose(1, 2) @ x.reshape(tasks, -1, width_in)
-        return {"weight": weight, "bias": grads_k.sum(dim=1)}
-    weight = grad_output.new_empty(tasks, width_out, width_in)
-    for k, (x_k, grad_k) in enumerate(
-        zip(torch.split(x, list(sizes)), torch.split(grad_output, list(sizes)), strict=True)
-    ):
-        torch.mm(grad_k.reshape(-1, width_out).T, x_k.reshape(-1, width_in), out=weight[k])
-    return {"weight": weight, "bias": sum_rows(grad_output, sizes)}
-
-
-def layer_norm(
-    module: nn.LayerNorm, inputs: tuple[Any, ...], grad_output: Tensor, sizes: Sequence[int]
-) -> dict[str, Tensor]:
-    """``dweight_k`` sums the normalised input times the gradient of the output, ``dbias_k`` that gradient."""
-    shape = module.normalized_shape
-    normed = F.layer_norm(inputs[0], shape, eps=module.eps)
-    return {
-        "weight": _sum_features(normed * grad_output, shape, sizes),
-        "bias": _sum_features(grad_output, shape, sizes),
-    }
-
-
-def rms_norm(
-    module: nn.RMSNorm, inputs: tuple[Any, ...], grad_output: Tensor, sizes: Sequence[int]
-) -> dict[str, Tensor]:
-    """``dweight_k`` sums the normalised input times the gradient of the output."""
-    shape = module.normalized_shape
-    normed = F.rms_norm(inputs[0], list(shape), eps=module.eps)
-    return {"weight": _sum_features(normed * grad_output, shape, sizes)}
-
-
-def embedding(
-    module: nn.Embedding, inputs: tuple[Any, ...], grad_output: Tensor, sizes: Sequence[int]
-) -> dict[str, Tensor]:
-    """``dW_k[v]`` sums the gradients of the outputs that looked up v in the rows of k."""
-    index, tasks, vocabulary = inputs[0].long(), len(sizes), module.num_embeddings
-    offset = torch.arange(tasks, device=index.device) * vocabulary
-    offset = offset.repeat_interleave(torch.tensor(sizes, device=index.device))
-    slots = (index + offset.reshape(-1, *[1] * (index.dim() - 1))).flatten()
-    weight = grad_output.new_zeros(tasks * vocabulary, module.embedding_dim)
-    weight.index_add_(0, slots, grad_output.reshape(-1, module.embedding_dim))
-    weight = weight.reshape(tasks, vocabulary, module.embedding_dim)
-    if module.padding_idx is not None:
-        weight[:, module.padding_idx] = 0.0
-    return {"weight": weight}
-
-
-RULES: dict[type[nn.Module], Rule] = {
-    nn.Linear: linear,
-    nn.LayerNorm: layer_norm,
-    nn.RMSNorm: rms_norm,
-    nn.Embedding: embedding,
-}
-
-
-def rule_for(module: nn.Module) -> Rule | None:
-    """The rule that gives the gradients of this module's parameters; None if there is none.
-
-    Exact types only, since a subclass may compute something else; and only if the rule knows every parameter, which
-    weight norm and other parametrisations change.
-    """
-    if hasattr(module, "task_gradients"):
-        return _own_rule
-    rule = RULES.get(type(module))
-    names = {name for name, _ in module.named_parameters()}
-    if rule is None or not names <= {"weight", "bias"}:
-        return None
-    if isinstance(module, nn.Embedding) and (module.max_norm is not None or module.scale_grad_by_freq or module.sparse):
-        return None
-    return rule
-
-
-def _own_rule(module: Any, inputs: tuple[Any, ...], grad_output: Tensor, sizes: Sequence[int]) -> Mapping[str, Tensor]:
-    gradients: Mapping[str, Tensor] = module.task_gradients(inputs, grad_output, sizes)
-    return gradients
-
-
-def _sum_features(values: Tensor, shape: Sequence[int], sizes: Sequence[int]) -> Tensor:
-    return sum_rows(values.flatten(-len(shape)), sizes).reshape(len(sizes), *shape)
+        return left.reshape(tasks, -1, a).transpose(1, 2) @ right.reshape(tasks, -1, b)
+    out = left.new_empty(tasks, a, b)
+    pairs = zip(left.split(list(sizes)), right.split(list(sizes)), strict=True)
+    for k, (left_k, right_k) in enumerate(pairs):
+        torch.mm(left_k.reshape(-1, a).T, right_k.reshape(-1, b), out=out[k])
+    return out

@@ -1,30 +1,39 @@
-"""Per-task gradients of shared parameters, from one backward pass.
+"""Per-task gradients of any module's parameters, from one backward pass.
 
-Each row of the batch belongs to one task, so a rule can split a module's parameter gradient by task from the module's
-inputs and the gradient of its output (``rules.py``). What has no rule (bare parameters, recurrent layers, parameters
-used outside of their module) costs K backward passes for just these, and one warning that names them.
+The batch is sorted by task, and row r of every operation's output belongs to one task. Where that holds, an operation's
+inputs and the gradient of its output give all K parameter gradients (see ``rules.py``), so one backward pass that takes
+no ordinary weight gradients is enough. An operation without a rule is run once more by itself; what the watch cannot
+see at all (custom autograd functions, operations in place) costs K backward passes for just these. Both are named in
+one warning.
 """
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
-from conflict.engine.capture import Capture, Recorder, Ruled
-from conflict.engine.gramian import gramian, weighted_sum
-from conflict.engine.row_check import mixing_modules, unchecked
-from conflict.engine.rules import rule_for
+from conflict.engine.ledger import Entry, Memory, Record, dense
+from conflict.engine.row_check import RowCheck
+from conflict.engine.rules import Saved
+from conflict.engine.watch import Key, OwnModule, Receive, Use, Watch, ignore
+
+KEPT_BYTES = 1 << 28
+"""Up to this size ``memory="auto"`` keeps the task gradients."""
+LAYER_BYTES = 1 << 26
+"""Up to this size of one layer's, it makes them layer by layer."""
 
 
 class TaskGradients:
     """Task gradients of a model whose batch holds the rows of K tasks one after the other.
 
     Enter it around the forward pass, then call ``backward``, ``gramian`` (or ``jacobian``) and ``accumulate``, which
-    frees everything. Build it once and use it for every update; ``num_tasks`` may be set between updates.
+    frees everything. Build it once and use it for every update; ``num_tasks`` may be set between updates. Works under
+    autocast and with (non-reentrant) gradient checkpointing; a model that was compiled must be called uncompiled.
 
     Args:
         module: the model.
@@ -32,12 +41,21 @@ class TaskGradients:
         parameters: those that take part, by default all of the model. Frozen ones are left out, also if frozen later.
         owned: parameters that belong to one task each: kept out of the Gramian and the Jacobian, they get the gradient
             of the mean loss.
-        check_rows: test each module once for rows that serve several tasks; such modules are then treated like those
-            without a rule, with a warning. Costs two backward passes in the first update.
+        memory: ``jacobian`` keeps the task gradients, K times the size of the parameters; ``layerwise`` makes those of
+            one layer at a time, ``chunked`` of a slice of a layer, and both take one weight gradient more in
+            ``accumulate``. ``auto`` decides by size.
+        rows: ``split`` where each row of the batch belongs to one task. ``shared`` where the losses read the same rows,
+            as with several labels for one input: K backward passes.
+        process_group: sum the task gradients over its processes before the Gramian (do not wrap the model in
+            DistributedDataParallel). Every process must have the same tasks, and its strategy the same generator.
+        reduce: ``mean`` averages over the processes, for losses that are means over a process's rows; ``sum`` adds.
+        check_rows: test each operation for rows that serve several tasks when it is first met; such operations are
+            then treated like those that cannot be seen, with a warning. Costs two backward passes in the first update.
     """
 
     path: dict[str, str]
-    """Parameter name -> "rule" (from the one backward pass) or "slices" (K of them). Known after the first backward."""
+    """Parameter name -> "rule" (from the one backward pass), "vmap" (an operation without a rule, run once more by
+    itself), "slices" (K backward passes), or "unused". Known after the first backward."""
 
     def __init__(
         self,
@@ -46,93 +64,113 @@ class TaskGradients:
         num_tasks: int,
         parameters: Iterable[nn.Parameter] | None = None,
         owned: Iterable[nn.Parameter] = (),
+        memory: Literal["auto"] | Memory = "auto",
+        rows: Literal["split", "shared"] = "split",
+        process_group: distributed.ProcessGroup | None = None,
+        reduce: Literal["mean", "sum"] = "mean",
         check_rows: bool = True,
     ) -> None:
         if num_tasks < 1:
             raise ValueError(f"TaskGradients needs num_tasks >= 1, got {num_tasks}")
+        if memory not in ("auto", "jacobian", "layerwise", "chunked"):
+            raise ValueError(f"memory is auto, jacobian, layerwise or chunked, got {memory!r}")
+        if rows not in ("split", "shared") or reduce not in ("mean", "sum"):
+            raise ValueError(f"rows is split or shared, reduce is mean or sum; got {rows!r}, {reduce!r}")
+        _refuse_compiled(module)
         self.num_tasks = num_tasks
-        self._check_rows = check_rows
-        self._owned = [p for p in owned if p.requires_grad]
-        names = {parameter: name for name, parameter in module.named_parameters()}
+        self.memory = memory
+        self._owned: list[Tensor] = [p for p in owned if p.requires_grad]
+        names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
         chosen = [p for p in (module.parameters() if parameters is None else parameters) if p.requires_grad]
         set_aside = set(self._owned)
-        self._names = {p: names.get(p, f"parameter {i}") for i, p in enumerate(chosen) if p not in set_aside}
-        self._ruled = _ruled_modules(module, self._names)
-        with_rule = {p for ruled in self._ruled for p in ruled.parameters.values()}
-        self.path = {name: "rule" if p in with_rule else "slices" for p, name in self._names.items()}
-        self._module_of = _owners(module)
-        self._mixing: set[nn.Module] = set()
-        self._warned: set[str] = set()
-        self._recorder: Recorder | None = None
-        self._captures: list[Capture] = []
-        self._parts: dict[nn.Parameter, Tensor] | None = None
-        self._owned_grads: dict[nn.Parameter, Tensor] = {}
+        self._names: dict[Tensor, str] = {
+            p: names.get(p, f"parameter {i}") for i, p in enumerate(chosen) if p not in set_aside
+        }
+        self._labels = _labels(module)
+        self._watch = Watch(self._names, _own_modules(module, self._names))
+        self._rows, self._group, self._reduce = rows, process_group, reduce
+        self._row_check = RowCheck() if check_rows else None
+        self.path = dict.fromkeys(self._names.values(), "unused")
+        self._said: set[str] = set()
+        self._news: list[str] = []
+        self._inside = False
+        self._entries: dict[Tensor, Entry] | None = None
+        self._owned_grads: dict[Tensor, Tensor] = {}
 
     def __enter__(self) -> "TaskGradients":
-        if self._recorder is not None:
+        if self._inside:
             raise RuntimeError("this TaskGradients is already around a forward pass")
-        self.clear()
-        self._recorder = Recorder(self._ruled, self.num_tasks)
-        self._captures = self._recorder.captures
-        self._recorder.start()
+        self._watch.forget()
+        self._watch.num_tasks = self.num_tasks
+        self._watch.recording = True
+        if self._rows == "split":
+            self._watch.__enter__()
+        self._inside = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._recorder is not None:
-            self._recorder.stop()
-        self._recorder = None
+        self._inside = False
+        self._watch.recording = False
+        if self._rows == "split":
+            self._watch.__exit__(kind, error, trace)
         if error is not None:
             self.clear()
 
-    def backward(self, losses_k: Float[Tensor, " task"] | Sequence[Tensor]) -> None:
-        """Take the gradient of every task's loss; ``losses_k[k]`` must depend on the rows of task k only."""
+    def backward(self, losses_k: Float[Tensor, " task"] | Sequence[Tensor], *, add: bool = False) -> None:
+        """Take the gradient of every task's loss; ``losses_k[k]`` must depend on the rows of task k only.
+
+        Args:
+            add: add to the task gradients that were not accumulated yet, as when a batch comes in pieces.
+        """
         losses_k = losses_k if isinstance(losses_k, Tensor) else torch.stack(list(losses_k))
         if losses_k.shape != (self.num_tasks,):
             raise ValueError(f"expected one loss for each of {self.num_tasks} tasks, got shape {tuple(losses_k.shape)}")
         if not losses_k.requires_grad:
             raise ValueError("the losses require no gradient; was the forward pass under torch.no_grad()?")
-        captures = list(self._captures)
-        self._captures.clear()
-        new = [c for c in unchecked(captures) if c.ruled.module not in self._mixing] if self._check_rows else []
-        if new:
-            self._mixing.update(mixing_modules(losses_k, new))
-        mixed = [c for c in captures if c.sizes is None or c.ruled.module in self._mixing]
-        parts = self._slices(losses_k, mixed)
-        one_pass = [c for c in captures if c not in mixed]
-        owned = [p for p in self._owned if p.requires_grad]
-        wanted: list[Any] = [*(c.edge for c in one_pass), *owned]
-        grads: list[Tensor | None] = []
-        if wanted:
-            grads = list(torch.autograd.grad(losses_k.sum(), wanted, allow_unused=True))
-        owned_grads = zip(owned, grads[len(one_pass) :], strict=True)
-        self._owned_grads = {p: grad / self.num_tasks for p, grad in owned_grads if grad is not None}
-        del grads[len(one_pass) :], captures, mixed, wanted, new
-        with torch.no_grad():
-            while one_pass:
-                capture, grad_output = one_pass.pop(), grads.pop()
-                if grad_output is not None and capture.sizes is not None:
-                    _add(parts, capture, capture.gradients(grad_output, capture.sizes))
-        self._parts = {p: parts[p] for p in self._names if p in parts and p.requires_grad}
+        if not add or self._entries is None:
+            self._entries, self._owned_grads = {}, {}
+        elif any(entry.num_tasks != self.num_tasks for entry in self._entries.values()):
+            raise ValueError("num_tasks changed: gradients of other tasks cannot be added to")
+        try:
+            if self._rows == "shared":
+                self._slices(losses_k, frozenset())
+            else:
+                self._one_pass(losses_k)
+            self._sum_over_ranks()
+        except BaseException:
+            self.clear()
+            raise
+        finally:
+            self._watch.forget()
+        self._announce()
 
     def gramian(self) -> Float[Tensor, "task task"]:
         """Inner products of the task gradients over all taking-part parameters, in float64."""
-        return gramian(self._known().values(), self.num_tasks)
+        grams = [entry.gramian() for entry in self._known().values()]
+        if not grams:
+            return torch.zeros(self.num_tasks, self.num_tasks, dtype=torch.float64)
+        return torch.stack(grams).sum(dim=0)
 
     def jacobian(self) -> Float[Tensor, "task param"]:
         """The task gradients themselves, flattened and concatenated in the order of the parameters."""
-        parts = self._known()
-        rows = [parts[p] if p in parts else p.new_zeros(self.num_tasks, *p.shape) for p in self._names]
+        entries = self._known()
+        rows = [
+            entries[p].gradients() if p in entries else p.detach().new_zeros(self.num_tasks, *p.shape)
+            for p in self._names
+        ]
         return torch.cat([part.reshape(self.num_tasks, -1) for part in rows], dim=1)
 
     def accumulate(self, weights_k: Float[Tensor, " task"]) -> None:
         """Add ``sum_k weights[k] * grad_k`` to each used parameter's ``.grad``, and free what was kept."""
         if weights_k.shape != (self.num_tasks,):
             raise ValueError(f"expected one weight for each of {self.num_tasks} tasks, got {tuple(weights_k.shape)}")
-        parts = self._known()
-        for parameter in list(parts):
-            _add_grad(parameter, weighted_sum(parts.pop(parameter), weights_k))
+        entries = self._known()
+        weighted: dict[int, Record] = {}
+        with torch.no_grad():
+            for parameter in list(entries):
+                _add_grad(parameter, entries.pop(parameter).weighted_sum(weights_k, weighted))
         self._finish()
 
     def accumulate_update(self, update_p: Float[Tensor, " param"]) -> None:
@@ -146,8 +184,8 @@ class TaskGradients:
 
     def clear(self) -> None:
         """Forget the last forward and backward pass."""
-        self._captures.clear()
-        self._parts = None
+        self._watch.forget()
+        self._entries = None
         self._owned_grads = {}
 
     def _finish(self) -> None:
@@ -155,92 +193,233 @@ class TaskGradients:
             _add_grad(parameter, grad)
         self.clear()
 
-    def _known(self) -> dict[nn.Parameter, Tensor]:
-        if self._parts is None:
+    def _known(self) -> dict[Tensor, Entry]:
+        if self._entries is None:
             raise RuntimeError("there are no task gradients: call backward(losses_k) first, once for each accumulate")
-        return self._parts
+        return self._entries
 
-    def _slices(self, losses_k: Tensor, mixed: Sequence[Capture]) -> dict[nn.Parameter, Tensor]:
+    def _one_pass(self, losses_k: Tensor) -> None:
+        mixing = self._mixing(losses_k)
+        self._slices(losses_k, mixing)
+        owned = [p for p in self._owned if p.requires_grad]
+        grads = self._pass(losses_k.sum(), owned, self._take_all_but(mixing))
+        self._add_owned(owned, grads)
+        self._pull_back()
+
+    def _pass(
+        self, loss: Tensor, leaves: Sequence[Tensor], receive: Receive | None, *, retain: bool = False
+    ) -> Sequence[Tensor | None]:
+        """One backward pass: gradients of the leaves, while all operations hand over to ``receive``.
+
+        Without it, the pass takes only the ways that lead to the leaves.
+        """
+        wanted = [*leaves] if receive is None else [*leaves, self._watch.anchor]
+        if not wanted:
+            return ()
+        self._watch.receive = ignore if receive is None else receive
+        try:
+            with nullcontext() if self._inside else self._watch:
+                return _run_backward(loss, wanted, retain=retain)[: len(leaves)]
+        finally:
+            self._watch.receive = ignore
+
+    def _mixing(self, losses_k: Tensor) -> frozenset[Key]:
+        """The operations with a row that serves other losses than its own task's."""
+        check = self._row_check
+        if check is None:
+            return frozenset()
+        if check.wanted(self._watch.keys):
+            factors = check.factors(losses_k)
+            for loss in (losses_k.sum(), losses_k @ factors):
+                check.next_pass()
+                self._pass(loss, (), check.receive, retain=True)
+            check.judge(factors)
+        return frozenset(check.mixing)
+
+    def _take_all_but(self, mixing: frozenset[Key]) -> Receive:
+        seen: dict[Tensor, int] = {}
+
+        def receive(use: Use, saved: Saved, grad: Tensor) -> None:
+            if use.sizes is not None and use.key not in mixing:
+                record = Record(rule=use.rule, saved=saved, grad=grad, sizes=use.sizes)
+                for name, parameter in use.parameters.items():
+                    self._entry(parameter).add(name, record)
+                    self._mark(parameter, use.rule.path, f"{use.key[0]} has no rule")
+            for parameter in use.parameters.values():
+                seen[parameter] = seen.get(parameter, 0) + 1
+                if seen[parameter] == self._watch.uses.get(parameter) and parameter in self._known():
+                    self._entry(parameter).settle()  # it will not be met again, and its gradients are at hand
+
+        return receive
+
+    def _entry(self, parameter: Tensor) -> Entry:
+        entries = self._known()
+        if parameter not in entries:
+            entries[parameter] = Entry(parameter.detach(), self.num_tasks, self._memory(parameter))
+        return entries[parameter]
+
+    def _memory(self, parameter: Tensor) -> Memory:
+        if self._group is not None or parameter not in self._names:  # these are needed as a whole
+            return "jacobian"
+        if self.memory != "auto":
+            return self.memory
+        if self.num_tasks * sum(p.numel() * p.element_size() for p in self._names) <= KEPT_BYTES:
+            return "jacobian"
+        small = self.num_tasks * parameter.numel() * parameter.element_size() <= LAYER_BYTES
+        return "layerwise" if small else "chunked"
+
+    def _pull_back(self) -> None:
+        """From what depends on parameters alone to the parameters."""
+        entries = self._known()
+        for value in [p for p in entries if p not in self._names]:
+            entry = entries.pop(value)
+            grad_k = entry.gradients()
+            leaves = [p for p in self._names if p.requires_grad]
+            first = torch.autograd.grad(value, leaves, grad_k[0], retain_graph=True, allow_unused=True)
+            leaves = [p for p, grad in zip(leaves, first, strict=True) if grad is not None]
+            rows = [torch.autograd.grad(value, leaves, grad, retain_graph=True) for grad in grad_k]
+            for parameter, parts in zip(leaves, zip(*rows, strict=True), strict=True):
+                self._entry(parameter).add("", dense(torch.stack(parts)))
+                self._mark(parameter, entry.path, "an operation on what is made of it has no rule")
+
+    def _slices(self, losses_k: Tensor, mixing: frozenset[Key]) -> None:
         """Gradients of whatever the rules do not cover: one backward pass a task, through just these."""
-        every = {p for ruled in self._ruled for p in ruled.parameters.values()}
-        with_rule = [p for p in self._names if p in every and p.requires_grad]
-        leaves = [p for p in self._names if p not in every and p.requires_grad]
-        if with_rule:  # costs nothing unless a ruled parameter is also used outside of its module
-            direct = torch.autograd.grad(losses_k.sum(), with_rule, retain_graph=True, allow_unused=True)
-            leaves += [p for p, grad in zip(with_rule, direct, strict=True) if grad is not None]
+        shared = self._rows == "shared"
+        leaves = [p for p in self._names if p.requires_grad]
+        if not shared:  # costs next to nothing unless a parameter is used where the watch cannot see it
+            direct = self._pass(losses_k.sum(), leaves, None, retain=True)
+            leaves = [p for p, grad in zip(leaves, direct, strict=True) if grad is not None]
+        mixed = self._watch.unsized or not mixing.isdisjoint(self._watch.keys)
         if not leaves and not mixed:
-            return {}
-        self._announce(leaves, mixed)
-        wanted: list[Any] = [*leaves, *(c.edge for c in mixed)]
-        parts: dict[nn.Parameter, Tensor] = {}
-        for k in range(self.num_tasks):
-            grads = torch.autograd.grad(losses_k[k], wanted, retain_graph=True, allow_unused=True)
+            return
+        parts: dict[Tensor, Tensor] = {}
+        unfit: set[Use] = set()
+        task = 0
+
+        def add(parameter: Tensor, grad: Tensor) -> None:
+            if parameter not in parts:
+                parts[parameter] = grad.new_zeros(self.num_tasks, *parameter.shape, dtype=parameter.dtype)
+            parts[parameter][task] += grad
+
+        def receive(use: Use, saved: Saved, grad: Tensor) -> None:
+            if use.sizes is None or use.key in mixing:
+                unfit.add(use)
+                for name, parameter in use.parameters.items():
+                    add(parameter, use.rule.gradient(name, saved, grad, (use.rows,))[0])
+
+        owned = [p for p in self._owned if p.requires_grad] if shared else []
+        for task in range(self.num_tasks):
+            grads = self._pass(losses_k[task], [*leaves, *owned], receive if mixed else None, retain=True)
             for parameter, grad in zip(leaves, grads, strict=False):
                 if grad is not None:
-                    _row(parts, parameter, self.num_tasks)[k] += grad
-            for capture, grad in zip(mixed, grads[len(leaves) :], strict=True):
-                if grad is not None:
-                    with torch.no_grad():
-                        found = capture.gradients(grad, (capture.rows,))
-                    for local, value in found.items():
-                        _row(parts, capture.ruled.parameters[local], self.num_tasks)[k] += value[0]
-        return parts
-
-    def _announce(self, leaves: Sequence[nn.Parameter], mixed: Sequence[Capture]) -> None:
-        reasons = {}
+                    add(parameter, grad)
+            self._add_owned(owned, grads[len(leaves) :])
+        for parameter, rows in parts.items():
+            self._entry(parameter).add("", dense(rows))
         for parameter in leaves:
-            name = self._names[parameter]
-            why = "used outside of its module" if self.path[name] == "rule" else "no rule"
-            reasons[f"{name} of {self._module_of.get(parameter, 'no module')}"] = why
-            self.path[name] = "slices"
-        for capture in mixed:
-            for parameter in capture.ruled.parameters.values():
-                self.path[self._names[parameter]] = "slices"
-            reasons[capture.ruled.name] = (
-                "its rows do not belong to one task each (sort them by task, one row for each of the batch; "
-                "say unequal counts by task_rows)"
+            why = None if shared else "it is used where the watch cannot see it"
+            self._mark(parameter, "slices", why)
+        for use in unfit:
+            if use.alone:  # no rows of the batch at all, such as the embeddings of positions: from now on known as such
+                self._watch.derive.add(use.key)
+                self._row_check_forget(use.key)
+                continue
+            for parameter in use.parameters.values():
+                self._mark(
+                    parameter,
+                    "slices",
+                    f"the rows of {use.key[0]} do not belong to one task each (sort them by task, one row for each of "
+                    "the batch; say unequal counts by task_rows)",
+                )
+
+    def _row_check_forget(self, key: Key) -> None:
+        if self._row_check is not None:
+            self._row_check.mixing.discard(key)
+
+    def _add_owned(self, owned: Sequence[Tensor], grads: Sequence[Tensor | None]) -> None:
+        for parameter, grad in zip(owned, grads, strict=True):
+            if grad is not None:
+                share = grad / self.num_tasks
+                before = self._owned_grads.get(parameter)
+                self._owned_grads[parameter] = share if before is None else before + share
+
+    def _sum_over_ranks(self) -> None:
+        """Task gradients of the whole batch, of which every process has some rows."""
+        if self._group is None:
+            return
+        factor = 1.0 if self._reduce == "sum" else 1.0 / distributed.get_world_size(self._group)
+        jac = self.jacobian() * factor
+        owned = [p.new_zeros(p.shape) + self._owned_grads.get(p, 0.0) * factor for p in self._owned]
+        for tensor in (jac, *owned):
+            distributed.all_reduce(tensor, group=self._group)
+        self._owned_grads = dict(zip(self._owned, owned, strict=True))
+        for parameter, piece in zip(self._names, jac.split([p.numel() for p in self._names], dim=1), strict=True):
+            self._entry(parameter).replace(piece.reshape(self.num_tasks, *parameter.shape))
+
+    def _mark(self, parameter: Tensor, path: str, why: str | None) -> None:
+        """Remember how a parameter got its gradients; the slowest way counts, and is said once where it is slow."""
+        order = ("unused", "rule", "vmap", "slices")
+        entry = self._entry(parameter)
+        entry.path = max(entry.path, path, key=order.index)
+        if parameter not in self._names:
+            return
+        name = self._names[parameter]
+        self.path[name] = max(self.path[name], path, key=order.index)
+        if path in ("vmap", "slices") and why is not None and name not in self._said:
+            self._said.add(name)
+            self._news.append(f"{name} of {self._labels.get(parameter, 'no module')}: {why}")
+
+    def _announce(self) -> None:
+        if self._news:
+            news, self._news = self._news, []
+            warnings.warn(
+                f"task gradients are slow for: {'; '.join(news)}. (`path` says how each parameter gets its own.)",
+                stacklevel=3,
             )
-        fresh = [f"{what}: {why}" for what, why in reasons.items() if what not in self._warned]
-        self._warned.update(reasons)
-        if fresh:
-            warnings.warn(f"task gradients take {self.num_tasks} backward passes for: {'; '.join(fresh)}", stacklevel=4)
 
 
-def _ruled_modules(module: nn.Module, chosen: dict[nn.Parameter, str]) -> list[Ruled]:
-    """Modules with a rule and a chosen parameter; what is below a module with its own rule is that rule's business."""
+def _run_backward(loss: Tensor, inputs: Sequence[Tensor], *, retain: bool) -> Sequence[Tensor | None]:
+    """What ``torch.autograd.grad`` does beneath its surface.
+
+    On its surface it is an operation to watch, during which the watch would not see parts that are run again.
+    """
+    engine: Any = torch.autograd.Variable._execution_engine
+    start = (torch.ones_like(loss),)
+    grads: tuple[Tensor | None, ...] = engine.run_backward(
+        (loss,), start, retain, False, tuple(inputs), allow_unreachable=True, accumulate_grad=False
+    )
+    return grads
+
+
+def _refuse_compiled(module: nn.Module) -> None:
+    for name, child in module.named_modules():
+        if hasattr(child, "_orig_mod") or getattr(child, "_compiled_call_impl", None) is not None:
+            raise ValueError(
+                f"{name or 'the model'} is compiled, and task gradients cannot look into it: give the model before "
+                "torch.compile, and call that inside of `with gradients`"
+            )
+
+
+def _own_modules(module: nn.Module, chosen: Mapping[Tensor, str]) -> list[OwnModule]:
+    """Modules with their own rule and a chosen parameter; what is below one of them is that rule's business."""
     found = []
     covered: set[nn.Module] = set()
     for name, child in module.named_modules():
-        rule = None if child in covered else rule_for(child)
-        if rule is None:
+        if child in covered or not hasattr(child, "task_gradients"):
             continue
         covered.update(child.modules())
-        parameters = {local: p for local, p in child.named_parameters() if p in chosen}
-        if parameters:
-            label = f"{name or 'the model'} ({type(child).__name__})"
-            found.append(Ruled(name=label, module=child, rule=rule, parameters=parameters))
+        if any(p in chosen for p in child.parameters()):
+            found.append(OwnModule(child, f"{name or 'the model'} ({type(child).__name__})"))
     return found
 
 
-def _owners(module: nn.Module) -> dict[nn.Parameter, str]:
-    owners: dict[nn.Parameter, str] = {}
+def _labels(module: nn.Module) -> dict[Tensor, str]:
+    labels: dict[Tensor, str] = {}
     for name, child in module.named_modules():
         for parameter in child.parameters(recurse=False):
-            owners.setdefault(parameter, f"{name or 'the model'} ({type(child).__name__})")
-    return owners
+            labels.setdefault(parameter, f"{name or 'the model'} ({type(child).__name__})")
+    return labels
 
 
-def _add(parts: dict[nn.Parameter, Tensor], capture: Capture, gradients: dict[str, Tensor]) -> None:
-    for local, value in gradients.items():
-        parameter = capture.ruled.parameters[local]
-        parts[parameter] = parts[parameter].add_(value) if parameter in parts else value
-
-
-def _row(parts: dict[nn.Parameter, Tensor], parameter: nn.Parameter, num_tasks: int) -> Tensor:
-    if parameter not in parts:
-        parts[parameter] = parameter.detach().new_zeros(num_tasks, *parameter.shape)
-    return parts[parameter]
-
-
-def _add_grad(parameter: nn.Parameter, grad: Tensor) -> None:
+def _add_grad(parameter: Tensor, grad: Tensor) -> None:
     parameter.grad = grad if parameter.grad is None else parameter.grad.add_(grad)

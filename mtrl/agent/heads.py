@@ -1,6 +1,4 @@
-"""Batched layers of an ensemble of networks, with their own rule for per-task gradients."""
-
-from collections.abc import Sequence
+"""Batched layers of an ensemble of networks."""
 
 import torch
 from jaxtyping import Float, Int
@@ -9,8 +7,6 @@ from torch import Tensor, nn
 
 class EnsembleLinear(nn.Module):
     """One linear layer per member: [member, row, in] -> [member, row, out]."""
-
-    row_axis = 1
 
     def __init__(self, members: int, inputs: int, outputs: int, *, scale: float = 1.0) -> None:
         """Weights start as He et al. 2015 propose, times `scale`."""
@@ -29,23 +25,9 @@ class EnsembleLinear(nn.Module):
         """Weight [member, in, out] and bias [member, 1, out] of some members; None stands for all."""
         return (self.weight, self.bias) if members is None else (self.weight[members], self.bias[members])
 
-    def task_gradients(
-        self, inputs: tuple[Tensor, ...], grad_output: Tensor, sizes: Sequence[int]
-    ) -> dict[str, Tensor]:
-        """Per-task gradients of both parameters; rows are sorted by task, `sizes[k]` of them belong to task k."""
-        pairs = zip(inputs[0].split(list(sizes), dim=1), grad_output.split(list(sizes), dim=1), strict=True)
-        weight = grad_output.new_empty(len(sizes), *self.weight.shape)
-        bias = grad_output.new_empty(len(sizes), *self.bias.shape)
-        for k, (x, grad) in enumerate(pairs):
-            torch.bmm(x.transpose(1, 2), grad, out=weight[k])
-            torch.sum(grad, dim=1, keepdim=True, out=bias[k])
-        return {"weight": weight, "bias": bias}
-
 
 class EnsembleEmbedding(nn.Module):
     """One table per member: indices [row] -> [member, row, width]."""
-
-    row_axis = 1
 
     def __init__(self, members: int, entries: int, width: int) -> None:
         super().__init__()
@@ -57,15 +39,3 @@ class EnsembleEmbedding(nn.Module):
         """The entries of every member, or only of `members`."""
         table = self.weight if members is None else self.weight[members]
         return table.index_select(1, index.flatten()).view(len(table), *index.shape, table.shape[-1])
-
-    def task_gradients(
-        self, inputs: tuple[Tensor, ...], grad_output: Tensor, sizes: Sequence[int]
-    ) -> dict[str, Tensor]:
-        """Per-task gradients of the tables; rows are sorted by task, `sizes[k]` of them belong to task k."""
-        members, entries, width = self.weight.shape
-        task = torch.repeat_interleave(
-            torch.arange(len(sizes), device=grad_output.device), torch.tensor(sizes, device=grad_output.device)
-        )
-        table = grad_output.new_zeros(members, len(sizes) * entries, width)
-        table.index_add_(1, task * entries + inputs[0], grad_output)
-        return {"weight": table.view(members, len(sizes), entries, width).transpose(0, 1)}

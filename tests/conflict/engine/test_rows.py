@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from conflict.engine.rows import sizes_for, sum_rows, task_rows
+from conflict.engine.rows import reduce_rows, sizes_for, task_rows
 
 
 def test_outside_of_task_rows_the_row_axis_is_split_equally() -> None:
@@ -45,4 +45,4 @@ def test_counts_that_make_no_sense_are_refused(sizes: list[int]) -> None:
 def test_rows_are_summed_by_task(sizes: tuple[int, ...]) -> None:
     values = torch.randn(6, 4, 3, dtype=torch.float64)
     expected = torch.stack([part.sum(dim=(0, 1)) for part in torch.split(values, list(sizes))])
-    torch.testing.assert_close(sum_rows(values, sizes), expected)
+    torch.testing.assert_close(reduce_rows(values, sizes, (3,)), expected)

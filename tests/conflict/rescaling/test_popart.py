@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from conflict.engine.reference import reference_jacobian
+from conflict.engine.rows import task_rows
+from conflict.engine.task_gradients import TaskGradients
 from conflict.rescaling.options import PopArtOptions
 from conflict.rescaling.popart import PopArt
 from conflict.rescaling.task_affine import TaskAffine
@@ -113,13 +115,16 @@ def test_a_row_gives_a_gradient_only_to_its_own_tasks_map() -> None:
 
 @pytest.mark.parametrize("maps", [1, TASKS])
 @pytest.mark.parametrize("sizes", [(2, 2, 2), (4, 0, 1)])
-def test_the_affine_map_brings_its_own_task_gradients(maps: int, sizes: tuple[int, ...]) -> None:
+def test_the_affine_map_has_task_gradients_from_one_backward_pass(maps: int, sizes: tuple[int, ...]) -> None:
     net, rows = affine(maps), sum(sizes)
     x, row_task = torch.randn(CRITICS, rows, VALUES).double(), torch.arange(3).repeat_interleave(torch.tensor(sizes))
-    output = net(x, row_task)
-    grad_output = torch.randn(output.shape).double()
-    parts = torch.split(output * grad_output, list(sizes), dim=1)
-    expected = reference_jacobian(torch.stack([part.sum() for part in parts]), net.parameters())
-    found = net.task_gradients((x, row_task), grad_output, sizes)
-    flat = torch.cat([found["weight"].reshape(3, -1), found["bias"].reshape(3, -1)], dim=1)
-    torch.testing.assert_close(flat, expected)
+
+    def losses() -> torch.Tensor:
+        return torch.stack([part.square().sum() for part in torch.split(net(x, row_task), list(sizes), dim=1)])
+
+    gradients = TaskGradients(net, num_tasks=3)
+    with gradients, task_rows(sizes):
+        losses_k = losses()
+    gradients.backward(losses_k)
+    torch.testing.assert_close(gradients.jacobian(), reference_jacobian(losses(), net.parameters()))
+    assert set(gradients.path.values()) == {"rule"}

@@ -1,0 +1,197 @@
+"""The engine together with what people train with: mixed precision, checkpointing, accumulation, several processes."""
+
+import multiprocessing
+import os
+import socket
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from conflict.engine.reference import reference_jacobian
+from conflict.engine.task_gradients import TaskGradients
+
+K, D = 3, 8
+
+
+def mlp() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(D, 16), nn.Tanh(), nn.LayerNorm(16), nn.Linear(16, 4))
+
+
+def losses_of(out: Tensor, num_tasks: int = K) -> Tensor:
+    return out.square().reshape(num_tasks, -1).mean(dim=1)
+
+
+def test_under_autocast_the_gradients_are_those_of_k_passes_under_autocast() -> None:
+    model, x = mlp(), torch.randn(K * 5, D)
+
+    def losses() -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return losses_of(model(x).float())
+
+    expected = reference_jacobian(losses(), model.parameters())
+    gradients = TaskGradients(model, num_tasks=K)
+    with gradients:
+        losses_k = losses()
+    gradients.backward(losses_k)
+    found = gradients.jacobian()
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02 * float(expected.abs().max()))
+    assert set(gradients.path.values()) == {"rule"}
+
+
+class Checkpointed(nn.Module):
+    """Its middle part is run again in the backward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.middle, self.last = nn.Linear(D, D), mlp(), nn.Linear(4, 2)
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        def run(x: Tensor) -> Tensor:
+            self.calls += 1
+            out: Tensor = self.middle(x)
+            return out
+
+        return self.last(checkpoint(run, torch.tanh(self.first(x)), use_reentrant=False))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("memory", ["jacobian", "chunked"])
+def test_checkpointed_parts_are_run_again_and_give_the_same(memory: Any) -> None:
+    model, x = Checkpointed().double(), torch.randn(K * 5, D, dtype=torch.float64)
+    expected = reference_jacobian(losses_of(model(x)), model.parameters())
+    gradients = TaskGradients(model, num_tasks=K, memory=memory, check_rows=False)
+    model.calls = 0
+    with gradients:
+        losses = losses_of(model(x))
+    gradients.backward(losses)
+    assert model.calls == 2
+    torch.testing.assert_close(gradients.jacobian(), expected)
+    torch.testing.assert_close(gradients.gramian(), expected @ expected.T)
+    assert set(gradients.path.values()) == {"rule"}
+
+
+@pytest.mark.parametrize("memory", ["jacobian", "layerwise", "chunked"])
+def test_a_batch_in_pieces_gives_the_gradients_of_the_whole(memory: Any) -> None:
+    model, x = mlp().double(), torch.randn(K, 6, D, dtype=torch.float64)
+    expected = reference_jacobian(losses_of(model(x.flatten(0, 1)).double()), model.parameters())
+    gradients = TaskGradients(model, num_tasks=K, memory=memory)
+    for piece in x.chunk(2, dim=1):
+        with gradients:
+            losses = losses_of(model(piece.flatten(0, 1))) / 2
+        gradients.backward(losses, add=True)
+    torch.testing.assert_close(gradients.gramian(), expected @ expected.T)
+    torch.testing.assert_close(gradients.jacobian(), expected)
+    weights = torch.rand(K, dtype=torch.float64)
+    gradients.accumulate(weights)
+    found = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    torch.testing.assert_close(found, weights @ expected)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_model_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"compiled.*before torch\.compile"):
+        TaskGradients(torch.compile(mlp()), num_tasks=K)  # type: ignore[arg-type]
+    part = nn.Sequential(mlp())
+    part[0].compile()
+    with pytest.raises(ValueError, match="0 is compiled"):
+        TaskGradients(part, num_tasks=K)
+
+
+def test_losses_that_read_the_same_rows_have_task_gradients_too() -> None:
+    """Several labels for one input: a shared trunk, and a head for each task."""
+    trunk, heads = mlp().double(), nn.ModuleList(nn.Linear(4, 1) for _ in range(K)).double()
+    model, x = nn.ModuleList([trunk, heads]), torch.randn(7, D, dtype=torch.float64)
+    heads_parameters = list(heads.parameters())
+
+    def losses() -> list[Tensor]:
+        features = trunk(x)
+        return [head(features).square().mean() for head in heads]
+
+    expected = reference_jacobian(torch.stack(losses()), trunk.parameters())
+    gradients = TaskGradients(model, num_tasks=K, owned=heads_parameters, rows="shared")
+    for _ in range(2):
+        model.zero_grad()
+        gradients.backward(losses())
+        torch.testing.assert_close(gradients.gramian(), expected @ expected.T)
+        gradients.accumulate(torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64))
+    found = torch.cat([p.grad.flatten() for p in trunk.parameters() if p.grad is not None])
+    torch.testing.assert_close(found, torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64) @ expected)
+    for parameter, grad in zip(
+        heads_parameters, torch.autograd.grad(torch.stack(losses()).mean(), heads_parameters), strict=True
+    ):
+        torch.testing.assert_close(parameter.grad, grad)
+
+
+def _process(rank: int, port: int, results: Any) -> None:
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    try:
+        torch.set_num_threads(1)
+        model, x = mlp().double(), _batch()[:, 3 * rank : 3 * rank + 3]
+        gradients = TaskGradients(model, num_tasks=K, process_group=torch.distributed.group.WORLD)
+        with gradients:
+            losses = losses_of(model(x.flatten(0, 1)))
+        gradients.backward(losses)
+        gram = gradients.gramian()
+        gradients.accumulate(gram.diagonal() / gram.diagonal().sum())
+        results.put((rank, [p.grad.numpy() for p in model.parameters() if p.grad is not None]))
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _batch() -> Tensor:
+    return torch.randn(K, 6, D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+def test_two_processes_with_half_the_rows_each_make_the_update_of_one_with_all() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    processes = [context.Process(target=_process, args=(rank, port, results)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    found = dict(results.get(timeout=120) for _ in processes)
+    for process in processes:
+        process.join()
+
+    model = mlp().double()
+    gradients = TaskGradients(model, num_tasks=K)
+    with gradients:
+        losses = losses_of(model(_batch().flatten(0, 1)))
+    gradients.backward(losses)
+    gram = gradients.gramian()
+    gradients.accumulate(gram.diagonal() / gram.diagonal().sum())
+    for rank in range(2):
+        for ours, one in zip(found[rank], model.parameters(), strict=True):
+            assert one.grad is not None
+            torch.testing.assert_close(torch.from_numpy(ours), one.grad, rtol=1e-6, atol=1e-9)
+
+
+def test_five_hundred_updates_take_no_more_memory_than_ten() -> None:
+    model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.GRU(256, 16, batch_first=True))
+    gradients = TaskGradients(model, num_tasks=2)
+
+    def update() -> None:
+        with gradients:
+            losses = losses_of(model(torch.randn(8, 16, 64))[0], 2)
+        gradients.backward(losses)
+        gradients.gramian()
+        gradients.accumulate(torch.ones(2))
+
+    def resident() -> int:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    for _ in range(10):
+        update()
+    before = resident()
+    for _ in range(490):
+        update()
+    assert resident() - before < 20 * 2**20  # an update's own tensors are about 1 MiB
