@@ -32,16 +32,27 @@ if TYPE_CHECKING:
     from conflict.engine.rows import task_rows
     from conflict.engine.task_gradients import TaskGradients
     from conflict.measures import conflict_rate, cosine_matrix, effective_tasks, gradient_norms, norm_spread
+    from conflict.rescaling.dwa import DWA
+    from conflict.rescaling.famo import FAMO
+    from conflict.rescaling.fixed import Fixed
+    from conflict.rescaling.geometric import Geometric
     from conflict.rescaling.gradnorm import GradNorm
+    from conflict.rescaling.imtl_l import IMTLL
     from conflict.rescaling.popart import PopArt
     from conflict.rescaling.rescaling import Identity, Rescaling
+    from conflict.rescaling.return_scale import MaxReturn, ReturnScale
+    from conflict.rescaling.rlw import RLW
+    from conflict.rescaling.stch import STCH
     from conflict.rescaling.task_affine import TaskAffine
+    from conflict.rescaling.task_rates import TaskRates
+    from conflict.rescaling.uncertainty import Uncertainty
     from conflict.strategies.mean import Mean
     from conflict.strategies.pcgrad import PCGrad
     from conflict.strategies.strategy import Strategy
     from conflict.value.hl_gauss import HLGauss
     from conflict.value.regression import Regression
     from conflict.value.symlog import symexp, symlog
+    from conflict.value.symlog_regression import SymlogRegression
     from conflict.value.two_hot import TwoHot
     from conflict.value.value_target import ValueTarget
 
@@ -50,7 +61,17 @@ _HOMES = {
     "engine.rows": ("task_rows",),
     "engine.task_gradients": ("TaskGradients",),
     "measures": ("conflict_rate", "cosine_matrix", "effective_tasks", "gradient_norms", "norm_spread"),
+    "rescaling.dwa": ("DWA",),
+    "rescaling.famo": ("FAMO",),
+    "rescaling.fixed": ("Fixed",),
+    "rescaling.geometric": ("Geometric",),
+    "rescaling.imtl_l": ("IMTLL",),
+    "rescaling.rlw": ("RLW",),
+    "rescaling.stch": ("STCH",),
+    "rescaling.task_rates": ("TaskRates",),
+    "rescaling.uncertainty": ("Uncertainty",),
     "rescaling.gradnorm": ("GradNorm",),
+    "rescaling.return_scale": ("MaxReturn", "ReturnScale"),
     "rescaling.popart": ("PopArt",),
     "rescaling.rescaling": ("Identity", "Rescaling"),
     "rescaling.task_affine": ("TaskAffine",),
@@ -60,27 +81,40 @@ _HOMES = {
     "value.hl_gauss": ("HLGauss",),
     "value.regression": ("Regression",),
     "value.symlog": ("symexp", "symlog"),
+    "value.symlog_regression": ("SymlogRegression",),
     "value.two_hot": ("TwoHot",),
     "value.value_target": ("ValueTarget",),
 }
 _MODULE_OF = {name: f"conflict.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "DWA",
+    "FAMO",
+    "IMTLL",
     "RESCALINGS",
+    "RLW",
+    "STCH",
     "STRATEGIES",
     "VALUE_TARGETS",
+    "Fixed",
+    "Geometric",
     "GradNorm",
     "HLGauss",
     "Identity",
+    "MaxReturn",
     "Mean",
     "PCGrad",
     "PopArt",
     "Regression",
     "Rescaling",
+    "ReturnScale",
     "Strategy",
+    "SymlogRegression",
     "TaskAffine",
     "TaskGradients",
+    "TaskRates",
     "TwoHot",
+    "Uncertainty",
     "ValueTarget",
     "conflict_rate",
     "cosine_matrix",

@@ -9,9 +9,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from conflict.rescaling.options import GradNormOptions, IdentityOptions, PopArtOptions
+from conflict.rescaling.options import (
+    DWAOptions,
+    FAMOOptions,
+    FixedOptions,
+    GeometricOptions,
+    GradNormOptions,
+    IdentityOptions,
+    IMTLLOptions,
+    MaxReturnOptions,
+    PopArtOptions,
+    ReturnScaleOptions,
+    RLWOptions,
+    STCHOptions,
+    TaskRatesOptions,
+    UncertaintyOptions,
+)
 from conflict.strategies.options import MeanOptions, PCGradOptions
-from conflict.value.options import HLGaussOptions, RegressionOptions, TwoHotOptions
+from conflict.value.options import HLGaussOptions, RegressionOptions, SymlogRegressionOptions, TwoHotOptions
 
 if TYPE_CHECKING:
     from conflict.rescaling.rescaling import Rescaling
@@ -50,6 +65,51 @@ RESCALINGS: dict[str, Entry] = {
         options=IdentityOptions,
         summary="losses and returns as they are",
     ),
+    "fixed": Entry(
+        target="conflict.rescaling.fixed:Fixed",
+        options=FixedOptions,
+        summary="fixed weights on the losses",
+    ),
+    "uncertainty": Entry(
+        target="conflict.rescaling.uncertainty:Uncertainty",
+        options=UncertaintyOptions,
+        summary="each loss over its learnt variance (Kendall et al. 2018)",
+    ),
+    "dwa": Entry(
+        target="conflict.rescaling.dwa:DWA",
+        options=DWAOptions,
+        summary="more weight to losses that fall slowly (Liu et al. 2019)",
+    ),
+    "rlw": Entry(
+        target="conflict.rescaling.rlw:RLW",
+        options=RLWOptions,
+        summary="random weights in every update (Lin et al. 2022)",
+    ),
+    "famo": Entry(
+        target="conflict.rescaling.famo:FAMO",
+        options=FAMOOptions,
+        summary="all losses fall at the same relative rate (Liu et al. 2023)",
+    ),
+    "imtl-l": Entry(
+        target="conflict.rescaling.imtl_l:IMTLL",
+        options=IMTLLOptions,
+        summary="all losses at the same size, by learnt factors (Liu et al. 2021)",
+    ),
+    "stch": Entry(
+        target="conflict.rescaling.stch:STCH",
+        options=STCHOptions,
+        summary="weight to the relatively worst task, smoothly (Lin et al. 2024)",
+    ),
+    "geometric": Entry(
+        target="conflict.rescaling.geometric:Geometric",
+        options=GeometricOptions,
+        summary="the geometric mean of the losses (Chennupati et al. 2019)",
+    ),
+    "task-rates": Entry(
+        target="conflict.rescaling.task_rates:TaskRates",
+        options=TaskRatesOptions,
+        summary="a learning rate a task, by its gradients' running size (Yang et al. 2023)",
+    ),
     "gradnorm": Entry(
         target="conflict.rescaling.gradnorm:GradNorm",
         options=GradNormOptions,
@@ -65,6 +125,16 @@ RESCALINGS: dict[str, Entry] = {
         options=PopArtOptions,
         summary="normalise returns over all tasks, outputs preserved (van Hasselt et al. 2016)",
     ),
+    "return-scale": Entry(
+        target="conflict.rescaling.return_scale:ReturnScale",
+        options=ReturnScaleOptions,
+        summary="returns over a scale from their variance (Schaul et al. 2021)",
+    ),
+    "max-return": Entry(
+        target="conflict.rescaling.return_scale:MaxReturn",
+        options=MaxReturnOptions,
+        summary="returns over the task's largest so far",
+    ),
 }
 
 VALUE_TARGETS: dict[str, Entry] = {
@@ -72,6 +142,11 @@ VALUE_TARGETS: dict[str, Entry] = {
         target="conflict.value.regression:Regression",
         options=RegressionOptions,
         summary="the value itself, by squared error or Huber's loss",
+    ),
+    "symlog-regression": Entry(
+        target="conflict.value.symlog_regression:SymlogRegression",
+        options=SymlogRegressionOptions,
+        summary="the symmetric logarithm of the value, by squared error (Hafner et al. 2023)",
     ),
     "two-hot": Entry(
         target="conflict.value.two_hot:TwoHot",

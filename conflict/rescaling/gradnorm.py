@@ -6,13 +6,14 @@ and l_i = L_i / L_i(0); mean(G) r_i^alpha is held constant. Then w is renormalis
 Departs: the gradient of L_grad in w is written down (dG_i/dw_i = G_i / w_i), so there is no second backward pass. The
 step is taken in log w and in units of mean(G): weights stay positive and the common scale of the losses has no
 influence. Means run over the tasks in the batch; the other tasks keep their weights, and the sum over all tasks is
-kept.
+kept. Where a task's loss has several parts (an actor's and a critic's), norms are those of their sum, and training
+rates those of the losses that are given, which must be positive.
 """
 
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from conflict.rescaling.options import GradNormOptions
@@ -42,6 +43,7 @@ class GradNorm(Rescaling):
     """Weights per task that follow the norms of the task gradients. Losses must be positive."""
 
     needs_gradient_norms = True
+    needs_positive_losses = True
     task_weights: Tensor
     first_losses: Tensor
 
@@ -53,24 +55,11 @@ class GradNorm(Rescaling):
         self.register_buffer("task_weights", torch.ones(num_tasks))
         self.register_buffer("first_losses", torch.zeros(num_tasks))  # 0 means: not seen yet
 
-    def loss_scales(self, task_ids: Int[Tensor, " task"]) -> Float[Tensor, " task"]:
-        return self.task_weights[task_ids]
+    def _scales(self, task_ids: Tensor, losses_k: Tensor, generator: torch.Generator | None) -> Tensor:
+        return self.task_weights[task_ids].double()
 
-    @torch.no_grad()
-    def observe_update(
-        self,
-        task_ids: Int[Tensor, " task"],
-        losses_k: Float[Tensor, " task"],
-        norms_k: Float[Tensor, " task"] | None,
-    ) -> None:
-        if norms_k is None:
-            raise ValueError("GradNorm needs the norms of the task gradients, got None")
-        if not bool((losses_k > 0).all()):
-            wrong = {int(i): float(x) for i, x in zip(task_ids, losses_k, strict=True) if not x > 0}
-            raise ValueError(
-                f"GradNorm needs positive losses, got {wrong} (task id: loss). It compares losses by their ratios; "
-                "give it critic losses, squared errors or cross-entropies, not an actor's."
-            )
+    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None) -> None:
+        assert norms_k is not None
         losses_k, norms_k = losses_k.to(self.first_losses), norms_k.to(self.task_weights)
         first_k = self.first_losses[task_ids]
         first_k = torch.where(first_k > 0, first_k, losses_k)

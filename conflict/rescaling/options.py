@@ -44,3 +44,158 @@ class PopArtOptions:
             raise ValueError(f"popart: step_size must lie in (0, 1], got {self.step_size}")
         if not 0 < self.minimum < self.maximum:
             raise ValueError(f"popart: expected 0 < minimum < maximum, got {self.minimum} and {self.maximum}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedOptions:
+    """Options of fixed weights."""
+
+    weights: str = ""
+    """One number a task, with commas between them, e.g. `1,2,0.5`; each greater than 0. Empty: equal weights."""
+
+    def __post_init__(self) -> None:
+        if any(not value > 0 for value in self.values):
+            raise ValueError(f"fixed: weights must be greater than 0, got {self.weights!r}")
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The weights as numbers.
+
+        Raises:
+            ValueError: a part is no number.
+        """
+        try:
+            return tuple(float(part) for part in self.weights.split(",") if part.strip())
+        except ValueError as error:
+            raise ValueError(f"fixed: expected numbers with commas between them, got {self.weights!r}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class UncertaintyOptions:
+    """Options of uncertainty weighting."""
+
+    learning_rate: float = 0.025
+    """Step of the logarithm of a task's variance, and its largest step. In (0, 1]."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate <= 1:
+            raise ValueError(f"uncertainty: learning_rate must lie in (0, 1], got {self.learning_rate}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IMTLLOptions:
+    """Options of IMTL-L."""
+
+    learning_rate: float = 0.025
+    """Step of the logarithm of a task's scale, and its largest step. In (0, 1]."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate <= 1:
+            raise ValueError(f"imtl-l: learning_rate must lie in (0, 1], got {self.learning_rate}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DWAOptions:
+    """Options of the dynamic weight average."""
+
+    temperature: float = 2.0
+    """How even the weights are: the larger, the more. Greater than 0."""
+    window: int = 200
+    """Updates of a task over which its loss is averaged. At least 1."""
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0 or self.window < 1:
+            raise ValueError(f"dwa: expected temperature > 0 and window >= 1, got {self.temperature} and {self.window}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLWOptions:
+    """Options of random loss weighting."""
+
+    deviation: float = 1.0
+    """Standard deviation of the normal numbers. At least 0."""
+
+    def __post_init__(self) -> None:
+        if self.deviation < 0:
+            raise ValueError(f"rlw: deviation must be at least 0, got {self.deviation}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FAMOOptions:
+    """Options of FAMO."""
+
+    learning_rate: float = 0.025
+    """Step size beta of the logits. In (0, 1]."""
+    decay: float = 0.001
+    """Decay gamma of the logits towards equal weights. At least 0."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate <= 1:
+            raise ValueError(f"famo: learning_rate must lie in (0, 1], got {self.learning_rate}")
+        if self.decay < 0:
+            raise ValueError(f"famo: decay must be at least 0, got {self.decay}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class STCHOptions:
+    """Options of smooth Tchebycheff."""
+
+    smoothing: float = 0.5
+    """mu, in units of a task's first loss: the smaller, the more the worst task counts alone. Greater than 0."""
+
+    def __post_init__(self) -> None:
+        if not self.smoothing > 0:
+            raise ValueError(f"stch: smoothing must be greater than 0, got {self.smoothing}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeometricOptions:
+    """The geometric mean has nothing to set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRatesOptions:
+    """Options of task-specific learning rates."""
+
+    step_size: float = 0.01
+    """Rate of the exponential average of squared gradient norms, per update of the task. In (0, 1]."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.step_size <= 1:
+            raise ValueError(f"task-rates: step_size must lie in (0, 1], got {self.step_size}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReturnScaleOptions:
+    """Options of return-based scaling."""
+
+    step_size: float = 1e-3
+    """Rate of the exponential averages of the moments, per update. In (0, 1]."""
+    minimum: float = 1e-4
+    """Lower bound on the scale, in units of the return. Greater than 0."""
+    maximum: float = 1e6
+    """Upper bound on the scale, in units of the return. Greater than the lower bound."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.step_size <= 1:
+            raise ValueError(f"return-scale: step_size must lie in (0, 1], got {self.step_size}")
+        if not 0 < self.minimum < self.maximum:
+            raise ValueError(f"return-scale: expected 0 < minimum < maximum, got {self.minimum} and {self.maximum}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxReturnOptions:
+    """Options of scaling by the largest return."""
+
+    decay: float = 1.0
+    """Factor on the largest return so far, per update; 1 never forgets. In (0, 1]."""
+    minimum: float = 1e-4
+    """Lower bound on the scale, in units of the return. Greater than 0."""
+    maximum: float = 1e6
+    """Upper bound on the scale, in units of the return. Greater than the lower bound."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"max-return: decay must lie in (0, 1], got {self.decay}")
+        if not 0 < self.minimum < self.maximum:
+            raise ValueError(f"max-return: expected 0 < minimum < maximum, got {self.minimum} and {self.maximum}")

@@ -61,6 +61,9 @@ class PopArt(Rescaling):
         returns: Float[Tensor, "row value"],
         row_task: Int[Tensor, " row"],
         outputs: Sequence[TaskAffine] = (),
+        *,
+        rewards: Float[Tensor, " row"] | None = None,
+        discounts: Float[Tensor, "row value"] | None = None,
     ) -> None:
         if len(returns) == 0:
             return

@@ -22,6 +22,8 @@ class Rescaling(nn.Module, ABC):
 
     needs_gradient_norms: ClassVar[bool] = False
     """Whether ``observe_update`` must be given the norms of the task gradients."""
+    needs_positive_losses: ClassVar[bool] = False
+    """Whether the losses must be greater than 0: it compares them by ratios or logarithms."""
     normalises_returns: ClassVar[bool] = False
     """Whether ``observe_returns``, ``normalise`` and ``denormalise`` do anything."""
 
@@ -37,10 +39,28 @@ class Rescaling(nn.Module, ABC):
         """How many maps a ``TaskAffine`` needs to go with this: 1, or ``num_tasks`` for statistics per task."""
         return 1
 
-    def loss_scales(self, task_ids: Int[Tensor, " task"]) -> Float[Tensor, " task"]:
-        """Detached factor on the loss of each task of the batch."""
-        return torch.ones(task_ids.shape, device=task_ids.device)
+    @torch.no_grad()
+    def loss_scales(
+        self,
+        task_ids: Int[Tensor, " task"],
+        losses_k: Float[Tensor, " task"],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, " task"]:
+        """Detached factor on the loss of each task of the batch; they average to 1, whatever the method.
 
+        Args:
+            task_ids: the tasks of the batch.
+            losses_k: their losses, by which the tasks are compared.
+            generator: the only source of randomness; None draws from torch's default generator.
+        Raises:
+            ValueError: a loss is not positive, and the method needs that.
+        """
+        self._refuse_negative(task_ids, losses_k)
+        scales = self._scales(task_ids, losses_k.detach().double(), generator)
+        return (scales / scales.mean()).to(losses_k.dtype)
+
+    @torch.no_grad()
     def observe_update(
         self,
         task_ids: Int[Tensor, " task"],
@@ -53,15 +73,47 @@ class Rescaling(nn.Module, ABC):
             task_ids: the tasks of the batch.
             losses_k: their losses *before* scaling.
             norms_k: norms of the gradients of their losses *after* scaling; None unless ``needs_gradient_norms``.
+        Raises:
+            ValueError: a loss is not positive, or norms are missing, and the method needs them.
         """
+        self._refuse_negative(task_ids, losses_k)
+        if self.needs_gradient_norms and norms_k is None:
+            raise ValueError(f"{type(self).__name__} needs the norms of the task gradients, got None")
+        self._observe(task_ids, losses_k.detach().double(), None if norms_k is None else norms_k.detach().double())
+
+    def _scales(self, task_ids: Tensor, losses_k: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Positive factors [task] in float64, of any common size."""
+        return torch.ones_like(losses_k)
+
+    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None) -> None:
+        """Adapt to an update; losses and norms in float64."""
+
+    def _refuse_negative(self, task_ids: Tensor, losses_k: Tensor) -> None:
+        if self.needs_positive_losses and not bool((losses_k > 0).all()):
+            wrong = {int(i): float(x) for i, x in zip(task_ids, losses_k, strict=True) if not x > 0}
+            raise ValueError(
+                f"{type(self).__name__} needs positive losses, got {wrong} (task id: loss). It compares losses by "
+                "their ratios; give it critic losses, squared errors or cross-entropies, not an actor's."
+            )
 
     def observe_returns(
         self,
         returns: Float[Tensor, "row value"],
         row_task: Int[Tensor, " row"],
         outputs: Sequence[TaskAffine] = (),
+        *,
+        rewards: Float[Tensor, " row"] | None = None,
+        discounts: Float[Tensor, "row value"] | None = None,
     ) -> None:
-        """Update statistics with a batch of returns and rewrite the value heads' last layers to match."""
+        """Update statistics with a batch of returns and rewrite the value heads' last layers to match.
+
+        Args:
+            returns: the critic's targets, on the scale of the rewards.
+            row_task: task of each row.
+            outputs: last layers whose outputs are to keep their meaning.
+            rewards: the reward that each return begins with.
+            discounts: the factor on what comes after it; 0 where the episode terminated.
+        """
 
     def normalise(
         self, returns: Float[Tensor, "*lead row value"], row_task: Int[Tensor, " row"]

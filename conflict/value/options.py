@@ -21,6 +21,18 @@ class RegressionOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SymlogRegressionOptions:
+    """Options of regression in the space of the symmetric logarithm."""
+
+    unit: float = 1.0
+    """Where symlog turns from linear to logarithmic, in units of the return. Greater than 0."""
+
+    def __post_init__(self) -> None:
+        if not self.unit > 0:
+            raise ValueError(f"symlog-regression: unit must be greater than 0, got {self.unit}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SupportOptions:
     """The bins that a classification target classifies into."""
 

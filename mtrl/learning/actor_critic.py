@@ -88,7 +88,8 @@ def task_losses(agent: Agent, batch: Batch, config: LearningConfig, generator: t
         target = _targets(agent, after, rows, config, generator)
         if agent.normaliser.normalises_returns:
             affines = [c.affine for c in (agent.critic, agent.target_critic) if c.affine is not None]
-            agent.normaliser.observe_returns(target, rows.task, affines)
+            discounts = agent.discounts * (~rows.terminated)[:, None]
+            agent.normaliser.observe_returns(target, rows.task, affines, rewards=rows.reward, discounts=discounts)
         features = agent.critic.features(now)
         outputs = agent.critic.of_action(features, rows.action, rows.task)
     normalised = agent.normaliser.normalise(target, rows.task)

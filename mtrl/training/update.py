@@ -81,13 +81,13 @@ class Updater:
             DivergenceError: a loss or the gradient is not finite; the weights did not move, but running statistics may
                 have: go back to a checkpoint.
         """
-        scales = self.rescaling.loss_scales(batch.task_ids)
         self.optimizer.zero_grad(set_to_none=True)
         conflict = None
         if measure or self.strategy.needs != "losses" or self.rescaling.needs_gradient_norms:
             self.tasks.num_tasks = len(batch.task_ids)
             with self.tasks:
                 losses = self._losses(batch, generator)
+            scales = self._scales(losses, batch, generator)
             self.tasks.backward(scales * losses.total)
             gram = self.tasks.gramian()
             weights = self._combine(gram, batch, generator)
@@ -95,6 +95,7 @@ class Updater:
             norms = gram.diagonal().clamp_min(0).sqrt()
         else:
             losses = self._losses(batch, generator)
+            scales = self._scales(losses, batch, generator)
             weights = self.strategy.weights(None, task_ids=batch.task_ids, generator=generator)
             (weights * scales * losses.total).sum().backward()
             norms = None
@@ -118,6 +119,11 @@ class Updater:
         weights = self.strategy.weights(gram, task_ids=batch.task_ids, generator=generator)
         self.tasks.accumulate(weights)
         return weights
+
+    def _scales(self, losses: TaskLosses, batch: Batch, generator: torch.Generator) -> Tensor:
+        """By the critics' losses, which are positive; an actor's may not be."""
+        scales: Tensor = self.rescaling.loss_scales(batch.task_ids, losses.critic.detach(), generator=generator)
+        return scales
 
     def _names(self, batch: Batch) -> list[str]:
         return [self.task_names[task] for task in batch.task_ids.tolist()]

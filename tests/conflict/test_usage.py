@@ -55,13 +55,19 @@ def test_every_strategy_rescaling_and_value_target_compose(strategy: str, rescal
     history = []
     for _ in range(40):
         optimizer.zero_grad()
-        scale.observe_returns(returns, row_task, [affine] if target.linear else [])
+        scale.observe_returns(
+            returns,
+            row_task,
+            [affine] if target.linear else [],
+            rewards=returns[:, 0],
+            discounts=torch.full_like(returns, 0.9),
+        )
         with gradients:
             outputs = trunk(inputs).reshape(-1, discounts, target.num_outputs)
             if target.linear:
                 outputs = affine(outputs.squeeze(-1), row_task)[..., None]
             loss_k = target.loss(outputs, scale.normalise(returns, row_task)).reshape(tasks, -1).mean(dim=1)
-        gradients.backward(loss_k * scale.loss_scales(task_ids))
+        gradients.backward(loss_k * scale.loss_scales(task_ids, loss_k.detach().abs() + 1.0))
         gram_kk = gradients.gramian()
         gradients.accumulate(combine.weights(gram_kk, task_ids=task_ids, generator=generator))
         scale.observe_update(task_ids, loss_k.detach(), gram_kk.diagonal().sqrt())

@@ -77,7 +77,7 @@ def test_losses_are_those_of_a_plain_reference(actor: Any, critic: str, masked: 
     model = agent(config, replace(SMALL, memory=memory))
     torch.nn.init.normal_(model.critic.outputs.weight)
     torch.nn.init.normal_(model.target_critic.outputs.weight)
-    model.normaliser.observe_returns = lambda *_: None  # type: ignore[method-assign]  # statistics stay, so that both see the same
+    model.normaliser.observe_returns = lambda *_, **__: None  # type: ignore[method-assign]  # statistics stay, so that both see the same
     given = batch(masked=masked)
     losses = task_losses(model, given, config, generator())
     with torch.no_grad():
@@ -112,7 +112,7 @@ def test_task_gradients_in_one_backward_are_those_of_separate_ones(rescaling: st
     config = learning(critic=critic)
     model = agent(config, replace(SMALL, memory=memory), rescaling=rescaling)
     torch.nn.init.normal_(model.critic.outputs.weight)
-    model.normaliser.observe_returns = lambda *_: None  # type: ignore[method-assign]
+    model.normaliser.observe_returns = lambda *_, **__: None  # type: ignore[method-assign]
     given = batch(masked=True)
     owned = {id(p) for p in model.owned_parameters()}
     shared = [p for p in model.trained_parameters().values() if id(p) not in owned]
