@@ -36,9 +36,23 @@ if TYPE_CHECKING:
     from conflict.rescaling.popart import PopArt
     from conflict.rescaling.rescaling import Identity, Rescaling
     from conflict.rescaling.task_affine import TaskAffine
+    from conflict.strategies.aligned_mtl import AlignedMTL
+    from conflict.strategies.cagrad import CAGrad
+    from conflict.strategies.config import ConFIG
+    from conflict.strategies.dualproj import DualProj
+    from conflict.strategies.fairgrad import FairGrad
+    from conflict.strategies.fixed import Fixed
+    from conflict.strategies.graddrop import GradDrop
+    from conflict.strategies.gradvac import GradVac
+    from conflict.strategies.imtl_g import IMTLG
     from conflict.strategies.mean import Mean
+    from conflict.strategies.mgda import MGDA
+    from conflict.strategies.nash_mtl import NashMTL
     from conflict.strategies.pcgrad import PCGrad
+    from conflict.strategies.random_weights import RandomWeights
+    from conflict.strategies.sdmgrad import SDMGrad
     from conflict.strategies.strategy import Strategy
+    from conflict.strategies.upgrad import UPGrad
     from conflict.value.hl_gauss import HLGauss
     from conflict.value.regression import Regression
     from conflict.value.symlog import symexp, symlog
@@ -54,9 +68,23 @@ _HOMES = {
     "rescaling.popart": ("PopArt",),
     "rescaling.rescaling": ("Identity", "Rescaling"),
     "rescaling.task_affine": ("TaskAffine",),
+    "strategies.aligned_mtl": ("AlignedMTL",),
+    "strategies.cagrad": ("CAGrad",),
+    "strategies.config": ("ConFIG",),
+    "strategies.dualproj": ("DualProj",),
+    "strategies.fairgrad": ("FairGrad",),
+    "strategies.fixed": ("Fixed",),
+    "strategies.graddrop": ("GradDrop",),
+    "strategies.gradvac": ("GradVac",),
+    "strategies.imtl_g": ("IMTLG",),
     "strategies.mean": ("Mean",),
+    "strategies.mgda": ("MGDA",),
+    "strategies.nash_mtl": ("NashMTL",),
     "strategies.pcgrad": ("PCGrad",),
+    "strategies.random_weights": ("RandomWeights",),
+    "strategies.sdmgrad": ("SDMGrad",),
     "strategies.strategy": ("Strategy",),
+    "strategies.upgrad": ("UPGrad",),
     "value.hl_gauss": ("HLGauss",),
     "value.regression": ("Regression",),
     "value.symlog": ("symexp", "symlog"),
@@ -66,21 +94,35 @@ _HOMES = {
 _MODULE_OF = {name: f"conflict.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "IMTLG",
+    "MGDA",
     "RESCALINGS",
     "STRATEGIES",
     "VALUE_TARGETS",
+    "AlignedMTL",
+    "CAGrad",
+    "ConFIG",
+    "DualProj",
+    "FairGrad",
+    "Fixed",
+    "GradDrop",
     "GradNorm",
+    "GradVac",
     "HLGauss",
     "Identity",
     "Mean",
+    "NashMTL",
     "PCGrad",
     "PopArt",
+    "RandomWeights",
     "Regression",
     "Rescaling",
+    "SDMGrad",
     "Strategy",
     "TaskAffine",
     "TaskGradients",
     "TwoHot",
+    "UPGrad",
     "ValueTarget",
     "conflict_rate",
     "cosine_matrix",
