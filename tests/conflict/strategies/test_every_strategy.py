@@ -145,9 +145,7 @@ def test_integer_gradients_with_many_coincidences_give_finite_updates(
 def test_identical_gradients_come_out_as_that_gradient(name: str, num_tasks: int, norm_match: bool) -> None:
     for scale in (1e-15, 1.0, 1e15):
         gradient = scale * torch.randn(20, dtype=torch.float64)
-        update = update_of(
-            make_strategy(name, num_tasks, {"norm_match": norm_match}), gradient.repeat(num_tasks, 1)
-        )
+        update = update_of(make_strategy(name, num_tasks, {"norm_match": norm_match}), gradient.repeat(num_tasks, 1))
         torch.testing.assert_close(update, gradient, rtol=1e-8, atol=0.0)
 
 
