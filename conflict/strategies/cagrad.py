@@ -1,7 +1,7 @@
 """CAGrad: near the mean gradient, the direction in which the worst-off task improves most.
 
-Source: Liu et al. 2021, "Conflict-Averse Gradient Descent for Multi-task Learning", Equations 2 to 4 and Algorithm 1:
-maximise min_k <g_k, d> over |d - g_0| <= c |g_0|, g_0 the mean gradient. Then d = g_0 + c |g_0| g_w / |g_w|, where
+Source: Liu et al. 2021, "Conflict-Averse Gradient Descent for Multi-task Learning", Algorithm 1: maximise
+min_k <g_k, d> over |d - g_0| <= c |g_0|, g_0 the mean gradient. Then d = g_0 + c |g_0| g_w / |g_w|, where
 g_w = sum_k w_k g_k minimises <g_w, g_0> + c |g_0| |g_w| over the simplex.
 Departs: divided by 1 + c (the scale convention). Solved exactly. Where g_w = 0 the paper divides by zero; then d is the
 vector nearest to g_0 that conflicts with no task, which is the limit and lies in the ball.

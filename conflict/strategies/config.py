@@ -1,6 +1,6 @@
 """ConFIG: the update with the same cosine to every task's gradient.
 
-Source: Liu et al. 2025, "ConFIG: Towards Conflict-free Training of Physics Informed Neural Networks", Equations 2 to 4:
+Source: Liu et al. 2025, "ConFIG: Towards Conflict-free Training of Physics Informed Neural Networks", Section 3:
 with U the unit gradients as rows, d_u is the unit vector along U^+ 1, and the update is (sum_k <g_k, d_u>) d_u.
 Departs: the mean of the projections instead of their sum (the scale convention). U^+ 1 = U^T C^+ 1 with the cosines
 C = U U^T, so the Jacobian is not needed; singular values below the square root of rounding count as zero. Tasks with a

@@ -1,7 +1,7 @@
 """FairGrad: the update that shares the improvement alpha-fairly among the tasks.
 
-Source: Ban and Ji 2024, "Fair Resource Allocation in Multi-Task Learning", Equation 7 and Algorithm 1: the update
-sum_k a_k g_k with G a = a^(-1 / alpha) (elementwise).
+Source: Ban and Ji 2024, "Fair Resource Allocation in Multi-Task Learning", Algorithm 1: the update sum_k a_k g_k
+with G a = a^(-1 / alpha) (elementwise).
 Departs: the equation is solved to rounding by Newton's method (see ``fairness``) instead of by least squares. The
 update has the length of the mean gradient's projection on it (the scale convention): as alpha goes to 0 it is the mean.
 Tasks with a zero gradient are left out.

@@ -6,7 +6,7 @@ solution. The equation says that the gradient of a strictly convex function of a
 a^T G a / 2 - sum_k a_k^(1 - 1 / alpha) / (1 - 1 / alpha), for alpha = 1 with log a_k.
 
 Source: Navon et al. 2022, "Multi-Task Learning as a Bargaining Game", Claim 3.1; Ban and Ji 2024, "Fair Resource
-Allocation in Multi-Task Learning", Equation 7.
+Allocation in Multi-Task Learning", Algorithm 1.
 Departs: instead of a sequence of convex programs or a least-squares fit, Newton's method with the slacks s = G a as
 variables of their own, as in interior-point methods: there the path's equation s_k a_k = mu is the one of alpha = 1.
 Solved for b_k = a_k |g_k| and the cosines C, (C + r I) b = s, so the norms only enter s_k = t_k b_k^(-1 / alpha),

@@ -3,8 +3,8 @@
 Source: Chen et al. 2020, "Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign Dropout", Algorithm 1:
 with the positive sign purity P = (1 + sum_k g_k / sum_k |g_k|) / 2 of a coordinate and U uniform in [0, 1), keep the
 positive g_k if P > U and the negative ones otherwise; task k leaks the share l_k of what is dropped.
-Departs: the mean instead of the sum (the scale convention). Applied to the parameters' gradients, as the paper's
-"GradDrop as a general method", not to those of a layer's activations. One leak for all tasks.
+Departs: the mean instead of the sum (the scale convention). Applied to the parameters' gradients, where the paper
+applies it to those of a layer's activations. One leak for all tasks.
 """
 
 import torch

@@ -1,8 +1,8 @@
 """GradVac (Gradient Vaccine): turn each gradient towards those to which it is less similar than it used to be.
 
 Source: Wang et al. 2021, "Gradient Vaccine: Investigating and Improving Multi-task Optimization in Massively
-Multilingual Models", Algorithm 1 and Equations 2 and 3. For each task i, visit the others in a fresh random order. With
-phi the cosine of the running g_i and the original g_j, and t its moving average so far: wherever phi < t, add
+Multilingual Models", Algorithm 1. For each task i, visit the others in a fresh random order. With phi the cosine of
+the running g_i and the original g_j, and t its moving average so far: wherever phi < t, add
 |g_i| (t sqrt(1 - phi^2) - phi sqrt(1 - t^2)) / (|g_j| sqrt(1 - t^2)) g_j, so that the cosine becomes t. Then
 t <- (1 - beta) t + beta phi. The update is sum_i g_i. With targets of 0 this is PCGrad.
 Departs: the mean instead of the sum (the scale convention). One group of parameters, the whole of them. Pairs with a

@@ -1,6 +1,6 @@
 """IMTL-G: the update whose projections on all task gradients' directions are equal.
 
-Source: Liu et al. 2021, "Towards Impartial Multi-task Learning", Equations 2 to 6: <d, g_k> / |g_k| is the same for all
+Source: Liu et al. 2021, "Towards Impartial Multi-task Learning", gradient balance: <d, g_k> / |g_k| is the same for all
 k, d = sum_k a_k g_k, sum_k a_k = 1.
 Departs: with C the cosines, a_k = (C^+ 1)_k / |g_k| is the paper's closed form, with a pseudo-inverse, so that
 dependent gradients have an answer (the nearest to equal). It is divided by sum_k |a_k|: that is the paper's sum where

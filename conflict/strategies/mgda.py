@@ -1,6 +1,6 @@
 """MGDA: the shortest convex combination of the task gradients.
 
-Source: Désidéri 2012, "Multiple-gradient descent algorithm (MGDA) for multiobjective optimization", Definition 1;
+Source: Désidéri 2012, "Multiple-gradient descent algorithm (MGDA) for multiobjective optimization";
 Sener and Koltun 2018, "Multi-Task Learning as Multi-Objective Optimization", Equation 3: minimise |sum_k w_k g_k| over
 w >= 0, sum_k w_k = 1.
 Departs: the exact minimiser by an active set instead of Frank-Wolfe steps, and no normalisation of the gradients.

@@ -1,7 +1,7 @@
 """Random weights, drawn anew at every update: a baseline that tells whether a method's weights mean anything.
 
-Source: Lin et al. 2022, "Reasonable Effectiveness of Random Weighting: A Litmus Test for Multi-Task Learning",
-Algorithm 1: a softmax of independent standard normal numbers.
+Source: Lin et al. 2022, "Reasonable Effectiveness of Random Weighting: A Litmus Test for Multi-Task Learning":
+a softmax of independent standard normal numbers.
 Departs: nothing; the paper's weights sum to 1. They are the same whether they weigh losses (RLW) or gradients (RGW).
 """
 

@@ -1,8 +1,8 @@
 """SDMGrad: MGDA with a pull towards the mean gradient.
 
 Source: Xiao et al. 2023, "Direction-oriented Multi-objective Learning: Simple and Provable Stochastic Algorithms",
-Equations 5 and 6: with w the minimiser of |sum_k w_k g_k + lambda g_0| over the simplex, g_0 the mean gradient, the
-update is sum_k w_k g_k + lambda g_0.
+Algorithm 1: with w the minimiser of |sum_k w_k g_k + lambda g_0| over the simplex, g_0 the mean gradient, the update is
+sum_k w_k g_k + lambda g_0.
 Departs: divided by 1 + lambda (the scale convention). The minimiser is exact and forgotten after the update, where the
 paper takes a few stochastic gradient steps from the last w, with gradients of two further batches to be unbiased.
 """
