@@ -22,8 +22,8 @@ RIDGE = 1e-10
 SHRINK = 0.01
 """To what share of itself a variable shrinks in one step at most; each by itself, which converges several times faster
 than one step length for all."""
-STEPS = 100
-PATIENCE = 2
+STEPS = 60
+PATIENCE = 4
 """Steps that no longer become smaller, once they are small, until only rounding is left."""
 
 
@@ -48,7 +48,7 @@ def fair_point(
         size = float(step @ right) / float(point @ slack)  # the Newton decrement, squared
         point = np.maximum(point + step, SHRINK * point)
         slack = np.maximum(slack + slack_step, SHRINK * slack)
-        stalls = stalls + 1 if size < 1e-8 and size > 0.25 * last else 0
+        stalls = stalls + 1 if size < 1e-8 and 0.5 < size / last < 3.0 else 0
         if size <= 1e-24 or stalls == PATIENCE:
             break
         last = size
