@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from conflict.measures import conflict_rate, cosine_matrix, effective_tasks, gradient_norms, norm_spread
     from conflict.rescaling.dwa import DWA
     from conflict.rescaling.famo import FAMO
-    from conflict.rescaling.fixed import Fixed
+    from conflict.rescaling.fixed import FixedScales
     from conflict.rescaling.geometric import Geometric
     from conflict.rescaling.gradnorm import GradNorm
     from conflict.rescaling.imtl_l import IMTLL
@@ -46,9 +46,23 @@ if TYPE_CHECKING:
     from conflict.rescaling.task_affine import TaskAffine
     from conflict.rescaling.task_rates import TaskRates
     from conflict.rescaling.uncertainty import Uncertainty
+    from conflict.strategies.aligned_mtl import AlignedMTL
+    from conflict.strategies.cagrad import CAGrad
+    from conflict.strategies.config import ConFIG
+    from conflict.strategies.dualproj import DualProj
+    from conflict.strategies.fairgrad import FairGrad
+    from conflict.strategies.fixed import Fixed
+    from conflict.strategies.graddrop import GradDrop
+    from conflict.strategies.gradvac import GradVac
+    from conflict.strategies.imtl_g import IMTLG
     from conflict.strategies.mean import Mean
+    from conflict.strategies.mgda import MGDA
+    from conflict.strategies.nash_mtl import NashMTL
     from conflict.strategies.pcgrad import PCGrad
+    from conflict.strategies.random_weights import RandomWeights
+    from conflict.strategies.sdmgrad import SDMGrad
     from conflict.strategies.strategy import Strategy
+    from conflict.strategies.upgrad import UPGrad
     from conflict.value.hl_gauss import HLGauss
     from conflict.value.regression import Regression
     from conflict.value.symlog import symexp, symlog
@@ -63,7 +77,7 @@ _HOMES = {
     "measures": ("conflict_rate", "cosine_matrix", "effective_tasks", "gradient_norms", "norm_spread"),
     "rescaling.dwa": ("DWA",),
     "rescaling.famo": ("FAMO",),
-    "rescaling.fixed": ("Fixed",),
+    "rescaling.fixed": ("FixedScales",),
     "rescaling.geometric": ("Geometric",),
     "rescaling.imtl_l": ("IMTLL",),
     "rescaling.rlw": ("RLW",),
@@ -75,9 +89,23 @@ _HOMES = {
     "rescaling.popart": ("PopArt",),
     "rescaling.rescaling": ("Identity", "Rescaling"),
     "rescaling.task_affine": ("TaskAffine",),
+    "strategies.aligned_mtl": ("AlignedMTL",),
+    "strategies.cagrad": ("CAGrad",),
+    "strategies.config": ("ConFIG",),
+    "strategies.dualproj": ("DualProj",),
+    "strategies.fairgrad": ("FairGrad",),
+    "strategies.fixed": ("Fixed",),
+    "strategies.graddrop": ("GradDrop",),
+    "strategies.gradvac": ("GradVac",),
+    "strategies.imtl_g": ("IMTLG",),
     "strategies.mean": ("Mean",),
+    "strategies.mgda": ("MGDA",),
+    "strategies.nash_mtl": ("NashMTL",),
     "strategies.pcgrad": ("PCGrad",),
+    "strategies.random_weights": ("RandomWeights",),
+    "strategies.sdmgrad": ("SDMGrad",),
     "strategies.strategy": ("Strategy",),
+    "strategies.upgrad": ("UPGrad",),
     "value.hl_gauss": ("HLGauss",),
     "value.regression": ("Regression",),
     "value.symlog": ("symexp", "symlog"),
@@ -90,30 +118,44 @@ _MODULE_OF = {name: f"conflict.{module}" for module, names in _HOMES.items() for
 __all__ = [
     "DWA",
     "FAMO",
+    "IMTLG",
     "IMTLL",
+    "MGDA",
     "RESCALINGS",
     "RLW",
     "STCH",
     "STRATEGIES",
     "VALUE_TARGETS",
+    "AlignedMTL",
+    "CAGrad",
+    "ConFIG",
+    "DualProj",
+    "FairGrad",
     "Fixed",
+    "FixedScales",
     "Geometric",
+    "GradDrop",
     "GradNorm",
+    "GradVac",
     "HLGauss",
     "Identity",
     "MaxReturn",
     "Mean",
+    "NashMTL",
     "PCGrad",
     "PopArt",
+    "RandomWeights",
     "Regression",
     "Rescaling",
     "ReturnScale",
+    "SDMGrad",
     "Strategy",
     "SymlogRegression",
     "TaskAffine",
     "TaskGradients",
     "TaskRates",
     "TwoHot",
+    "UPGrad",
     "Uncertainty",
     "ValueTarget",
     "conflict_rate",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from conflict.rescaling.options import (
     DWAOptions,
     FAMOOptions,
-    FixedOptions,
+    FixedScalesOptions,
     GeometricOptions,
     GradNormOptions,
     IdentityOptions,
@@ -25,7 +25,17 @@ from conflict.rescaling.options import (
     TaskRatesOptions,
     UncertaintyOptions,
 )
-from conflict.strategies.options import MeanOptions, PCGradOptions
+from conflict.strategies.options import (
+    AlignedMTLOptions,
+    CAGradOptions,
+    FairGradOptions,
+    FixedOptions,
+    GradDropOptions,
+    GradVacOptions,
+    NashMTLOptions,
+    SDMGradOptions,
+    StrategyOptions,
+)
 from conflict.value.options import HLGaussOptions, RegressionOptions, SymlogRegressionOptions, TwoHotOptions
 
 if TYPE_CHECKING:
@@ -49,13 +59,83 @@ class Entry:
 STRATEGIES: dict[str, Entry] = {
     "mean": Entry(
         target="conflict.strategies.mean:Mean",
-        options=MeanOptions,
+        options=StrategyOptions,
         summary="the plain mean of the task gradients",
+    ),
+    "fixed": Entry(
+        target="conflict.strategies.fixed:Fixed",
+        options=FixedOptions,
+        summary="weights that an option gives",
+    ),
+    "random": Entry(
+        target="conflict.strategies.random_weights:RandomWeights",
+        options=StrategyOptions,
+        summary="weights drawn anew at every update (Lin et al. 2022)",
     ),
     "pcgrad": Entry(
         target="conflict.strategies.pcgrad:PCGrad",
-        options=PCGradOptions,
+        options=StrategyOptions,
         summary="project each gradient off those it conflicts with (Yu et al. 2020)",
+    ),
+    "gradvac": Entry(
+        target="conflict.strategies.gradvac:GradVac",
+        options=GradVacOptions,
+        summary="turn gradients towards their usual similarity (Wang et al. 2021)",
+    ),
+    "graddrop": Entry(
+        target="conflict.strategies.graddrop:GradDrop",
+        options=GradDropOptions,
+        summary="keep one sign per parameter, drawn by its share (Chen et al. 2020)",
+    ),
+    "mgda": Entry(
+        target="conflict.strategies.mgda:MGDA",
+        options=StrategyOptions,
+        summary="the shortest convex combination (Désidéri 2012, Sener and Koltun 2018)",
+    ),
+    "cagrad": Entry(
+        target="conflict.strategies.cagrad:CAGrad",
+        options=CAGradOptions,
+        summary="help the worst-off task, near the mean (Liu et al. 2021)",
+    ),
+    "sdmgrad": Entry(
+        target="conflict.strategies.sdmgrad:SDMGrad",
+        options=SDMGradOptions,
+        summary="MGDA with a pull towards the mean (Xiao et al. 2023)",
+    ),
+    "imtl-g": Entry(
+        target="conflict.strategies.imtl_g:IMTLG",
+        options=StrategyOptions,
+        summary="equal projections on all gradients (Liu et al. 2021)",
+    ),
+    "config": Entry(
+        target="conflict.strategies.config:ConFIG",
+        options=StrategyOptions,
+        summary="equal cosines, the length of the projections (Liu et al. 2025)",
+    ),
+    "nash-mtl": Entry(
+        target="conflict.strategies.nash_mtl:NashMTL",
+        options=NashMTLOptions,
+        summary="the tasks' bargaining solution (Navon et al. 2022)",
+    ),
+    "fairgrad": Entry(
+        target="conflict.strategies.fairgrad:FairGrad",
+        options=FairGradOptions,
+        summary="alpha-fair improvements (Ban and Ji 2024)",
+    ),
+    "aligned-mtl": Entry(
+        target="conflict.strategies.aligned_mtl:AlignedMTL",
+        options=AlignedMTLOptions,
+        summary="make principal components equally long (Senushkin et al. 2023)",
+    ),
+    "dualproj": Entry(
+        target="conflict.strategies.dualproj:DualProj",
+        options=StrategyOptions,
+        summary="the mean, projected to conflict with no task (Lopez-Paz and Ranzato 2017)",
+    ),
+    "upgrad": Entry(
+        target="conflict.strategies.upgrad:UPGrad",
+        options=StrategyOptions,
+        summary="each gradient, projected to conflict with no task (Quinton and Rey 2024)",
     ),
 }
 
@@ -66,8 +146,8 @@ RESCALINGS: dict[str, Entry] = {
         summary="losses and returns as they are",
     ),
     "fixed": Entry(
-        target="conflict.rescaling.fixed:Fixed",
-        options=FixedOptions,
+        target="conflict.rescaling.fixed:FixedScales",
+        options=FixedScalesOptions,
         summary="fixed weights on the losses",
     ),
     "uncertainty": Entry(
@@ -200,7 +280,7 @@ def find(kind: str, name: str, entries: Mapping[str, Entry]) -> Entry:
 def make_options(name: str, entry: Entry, options: Mapping[str, object]) -> Any:
     """The options of an entry, checked; loads no torch.
 
-    Whole numbers may come as floats, as they do from a command line.
+    Whole numbers may come as floats, and switches as numbers or words, as they do from a command line.
 
     Raises:
         ValueError: an option that the entry does not have, or a value out of its range.
@@ -213,7 +293,15 @@ def make_options(name: str, entry: Entry, options: Mapping[str, object]) -> Any:
     return entry.options(**{key: _coerce(name, key, value, types[key]) for key, value in options.items()})
 
 
+SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "1": True, "0": False}
+
+
 def _coerce(name: str, key: str, value: object, wanted: object) -> object:
+    if wanted is bool:
+        word = f"{value:g}" if isinstance(value, float) else str(value).lower()
+        if word not in SWITCHES:
+            raise ValueError(f"{name}: option {key} is true or false, got {value!r}")
+        return SWITCHES[word]
     if wanted in (int, float) and (isinstance(value, bool) or not isinstance(value, (int, float))):
         raise ValueError(f"{name}: option {key} is a number, got {value!r}")
     if wanted is int and isinstance(value, float):

@@ -10,17 +10,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from conflict.rescaling.options import FixedOptions
+from conflict.rescaling.options import FixedScalesOptions
 from conflict.rescaling.rescaling import Rescaling
 
 
-class Fixed(Rescaling):
+class FixedScales(Rescaling):
     """One weight a task, for good."""
 
     task_weights: Tensor
 
     def __init__(
-        self, num_tasks: int, value_shape: Sequence[int] = (1,), options: FixedOptions = FixedOptions()
+        self, num_tasks: int, value_shape: Sequence[int] = (1,), options: FixedScalesOptions = FixedScalesOptions()
     ) -> None:
         super().__init__(num_tasks, value_shape)
         weights = options.values or (1.0,) * num_tasks

@@ -47,7 +47,7 @@ class PopArtOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FixedOptions:
+class FixedScalesOptions:
     """Options of fixed weights."""
 
     weights: str = ""

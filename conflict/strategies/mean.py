@@ -4,11 +4,12 @@ Source: Kurin et al. 2022, "In Defense of the Unitary Scalarization for Deep Mul
 Departs: the mean instead of the sum, by the toolkit's scale convention.
 """
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float64, Int
 from torch import Tensor
 
-from conflict.strategies.options import MeanOptions
+from conflict.strategies.gramian import Array, Gramian
 from conflict.strategies.strategy import Strategy
 
 
@@ -17,17 +18,7 @@ class Mean(Strategy):
 
     needs = "losses"
 
-    def __init__(self, num_tasks: int, options: MeanOptions = MeanOptions()) -> None:
-        super().__init__(num_tasks)
-
-    def weights(
-        self,
-        gram_kk: Float[Tensor, "task task"] | None,
-        *,
-        task_ids: Int[Tensor, " task"],
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, " task"]:
-        count = task_ids.numel()
-        if gram_kk is None:
-            return torch.full((count,), 1.0 / count, device=task_ids.device)
-        return gram_kk.new_full((count,), 1.0 / count)
+    def _weights(
+        self, gramian: Gramian, *, task_ids: Int[Tensor, " task"], generator: torch.Generator | None
+    ) -> Float64[Array, " task"]:
+        return np.full(len(gramian), 1.0 / len(gramian))

@@ -63,8 +63,10 @@ def test_an_unknown_name_is_answered_with_near_ones() -> None:
 def test_an_unknown_option_is_answered_with_the_valid_ones() -> None:
     with pytest.raises(ValueError, match="two-hot has no option 'bin'; valid options: bins, low, high, spacing"):
         make_value_target("two-hot", {"bin": 3})
-    with pytest.raises(ValueError, match="mean has no option 'c'; it has none"):
+    with pytest.raises(ValueError, match="mean has no option 'c'; valid options: norm_match"):
         make_strategy("mean", 2, {"c": 1})
+    with pytest.raises(ValueError, match="none has no option 'c'; it has none"):
+        make_rescaling("none", num_tasks=2, options={"c": 1})
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,22 @@ def test_an_unknown_option_is_answered_with_the_valid_ones() -> None:
         (lambda o: make_value_target("hl-gauss", o), {"bins": 8}, "at least 10"),
         (lambda o: make_value_target("regression", o), {"loss": "l1"}, "'mse' or 'huber'"),
         (lambda o: make_value_target("regression", o), {"delta": 0.0}, "delta"),
+        (lambda o: make_strategy("mean", 2, o), {"norm_match": "maybe"}, "norm_match is true or false"),
+        (lambda o: make_strategy("mean", 2, o), {"norm_match": 2.0}, "norm_match is true or false"),
+        (lambda o: make_strategy("fixed", 2, o), {"weights": "1;2"}, 'as in "1,2,0.5"'),
+        (lambda o: make_strategy("fixed", 2, o), {"weights": [1, None]}, 'as in "1,2,0.5"'),
+        (lambda o: make_strategy("fixed", 2, o), {"weights": "1,-2"}, ">= 0"),
+        (lambda o: make_strategy("fixed", 2, o), {"weights": "nan,2"}, "finite"),
+        (lambda o: make_strategy("fixed", 2, o), {"weights": (0, 0)}, "not all be 0"),
+        (lambda o: make_strategy("fixed", 2, o), {"weights": "1,2,3"}, "there are 2 tasks, .* 3 numbers"),
+        (lambda o: make_strategy("gradvac", 2, o), {"step_size": 0.0}, "step_size"),
+        (lambda o: make_strategy("cagrad", 2, o), {"c": -0.1}, "c must be"),
+        (lambda o: make_strategy("sdmgrad", 2, o), {"pull": float("nan")}, "pull"),
+        (lambda o: make_strategy("nash-mtl", 2, o), {"update_every": 0}, "update_every"),
+        (lambda o: make_strategy("nash-mtl", 2, o), {"update_every": 1.5}, "whole number"),
+        (lambda o: make_strategy("fairgrad", 2, o), {"alpha": 0.0}, "alpha"),
+        (lambda o: make_strategy("aligned-mtl", 2, o), {"scale": "max"}, "'min', 'median' or 'rmse'"),
+        (lambda o: make_strategy("graddrop", 2, o), {"leak": 1.5}, "leak"),
         (lambda o: make_rescaling("gradnorm", num_tasks=2, options=o), {"alpha": -1.0}, "alpha"),
         (lambda o: make_rescaling("gradnorm", num_tasks=2, options=o), {"learning_rate": 0.0}, "learning_rate"),
         (lambda o: make_rescaling("gradnorm", num_tasks=2, options=o), {"minimum": 1.0}, "minimum"),
@@ -87,6 +105,13 @@ def test_an_unknown_option_is_answered_with_the_valid_ones() -> None:
 def test_nonsense_is_refused(make: object, options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(options)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("given", [True, 1, 1.0, "1", "true", "True", "yes", "on"])
+def test_switches_may_come_as_numbers_or_words(given: object) -> None:
+    assert make_strategy("mgda", 2, {"norm_match": given}).norm_match is True
+    assert make_strategy("mgda", 2, {"norm_match": "off"}).norm_match is False
+    assert make_strategy("mgda", 2, {"norm_match": 0.0}).norm_match is False
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

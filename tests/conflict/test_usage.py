@@ -48,12 +48,12 @@ def test_every_strategy_rescaling_and_value_target_compose(strategy: str, rescal
     model = nn.ModuleList([trunk, affine])
     owned = list(affine.parameters()) if affine.num_tasks > 1 else []
     gradients = TaskGradients(model, num_tasks=tasks, owned=owned)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
     inputs, returns = torch.randn(tasks * rows, 4), torch.randn(tasks * rows, discounts)
     row_task, task_ids = torch.arange(tasks).repeat_interleave(rows), torch.arange(tasks)
     generator = torch.Generator().manual_seed(0)
     history = []
-    for _ in range(40):
+    for _ in range(12):
         optimizer.zero_grad()
         scale.observe_returns(
             returns,
@@ -69,7 +69,11 @@ def test_every_strategy_rescaling_and_value_target_compose(strategy: str, rescal
             loss_k = target.loss(outputs, scale.normalise(returns, row_task)).reshape(tasks, -1).mean(dim=1)
         gradients.backward(loss_k * scale.loss_scales(task_ids, loss_k.detach().abs() + 1.0))
         gram_kk = gradients.gramian()
-        gradients.accumulate(combine.weights(gram_kk, task_ids=task_ids, generator=generator))
+        if combine.needs == "jacobian":
+            update = combine.combine(gradients.jacobian(), task_ids=task_ids, generator=generator)
+            gradients.accumulate_update(update)
+        else:
+            gradients.accumulate(combine.weights(gram_kk, task_ids=task_ids, generator=generator))
         scale.observe_update(task_ids, loss_k.detach(), gram_kk.diagonal().sqrt())
         optimizer.step()
         read = scale.denormalise(target.decode(outputs.detach()), row_task)
