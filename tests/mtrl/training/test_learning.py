@@ -16,7 +16,6 @@ from mtrl.training.config import CollectConfig, ConflictConfig, LoopConfig, Upda
 from mtrl.training.loop import train
 from tasks.registry import SUITES
 
-
 ACTORS = ("filtered", "policy-gradient")
 
 
