@@ -29,7 +29,7 @@ _PRESETS: dict[str, RunConfig] = {
         learning=LearningConfig(value_unit=0.02, discounts=(0.5, 0.9), acting_discount=0.9, target_rate=0.02),
         collect=CollectConfig(slots=16, steps_per_update=64, explore_steps=80_000),
         update=UpdateConfig(sequences=40, learning_rate=1e-3, last_learning_rate=0.05),
-        loop=LoopConfig(steps=250_000, evaluate_every=25_000, checkpoint_every=25_000),
+        loop=LoopConfig(steps=200_000, evaluate_every=20_000, checkpoint_every=20_000),
     ),
 }
 
