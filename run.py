@@ -109,7 +109,10 @@ def _evaluate(command: Evaluate) -> int:
         greedy = True if command.greedy else None
         found = evaluate_run(command.run, trials=command.episodes, seed=command.seed, greedy=greedy)
     result = {"run": str(command.run), "seed": command.seed, "episodes": command.episodes, **found}
-    (command.run / EVALUATION).write_text(json.dumps(result, indent=1) + "\n")
+    # A report may read it at any moment.
+    fresh = command.run / f"{EVALUATION}.new"
+    fresh.write_text(json.dumps(result, indent=1) + "\n")
+    fresh.replace(command.run / EVALUATION)
     if command.json:
         print(json.dumps(result, indent=1))
     else:
@@ -165,6 +168,8 @@ def _is_expected(error: Exception) -> bool:
 def _farewell(command: Command) -> str:
     if not isinstance(command, Train):
         return "Stopped."
+    if not (command.folder / "config.json").is_file():
+        return "Stopped before the run began."
     saved = sorted((command.folder / "checkpoints").glob("step-*"))
     where = f"the checkpoint at step {int(saved[-1].name.removeprefix('step-')):,}" if saved else "the start"
     resume = f"python run.py train {command.suite} --out {shlex.quote(str(command.folder))} --resume"

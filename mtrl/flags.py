@@ -1,5 +1,6 @@
-"""How whole numbers and dictionaries are read from the command line, with messages that say what was expected."""
+"""How numbers and dictionaries are read from the command line, with messages that say what was expected."""
 
+import math
 from typing import Any, get_args
 
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -22,6 +23,18 @@ def rules() -> ConstructorRegistry:
         )
 
     @registry.primitive_rule
+    def number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | None:
+        if info.type is not float:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="FLOAT",
+            instance_from_str=lambda words: _number(words[0]),
+            is_instance=lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+            str_from_instance=lambda value: [str(value)],
+        )
+
+    @registry.primitive_rule
     def pairs(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, Any]] | None:
         # tyro turns a dictionary that has entries into one flag an entry; here it is always names and values.
         if info.type_origin is not dict:
@@ -40,9 +53,23 @@ def rules() -> ConstructorRegistry:
 
 def _whole(word: str) -> int:
     try:
-        return int(word)
+        value = int(word)
     except ValueError:
         raise ValueError(f"expected a whole number such as 300000, found {word!r}") from None
+    if abs(value) >= 2**63:
+        raise ValueError(f"expected a whole number of 64 bits, found {word}")
+    return value
+
+
+def _number(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    # Infinity may be meant (--clip inf), NaN never is, and passes most comparisons.
+    if math.isnan(value):
+        raise ValueError(f"expected a number such as 0.001, found {word!r}")
+    return value
 
 
 def _pairs(words: list[str], *, only_numbers: bool) -> dict[str, Any]:
@@ -53,7 +80,7 @@ def _pairs(words: list[str], *, only_numbers: bool) -> dict[str, Any]:
         try:
             found[name] = float(word)
         except ValueError:
-            if only_numbers:
-                raise ValueError(f"expected a number for {name}, found {word!r}") from None
             found[name] = word
+        if found[name] != found[name] or (only_numbers and isinstance(found[name], str)):
+            raise ValueError(f"expected a number for {name}, found {word!r}")
     return found

@@ -120,9 +120,21 @@ def _references(suite: str, tasks: list[str]) -> dict[str, Reference | None]:
 
 
 def _newest(path: Path, evaluations: list[Record]) -> Record | None:
-    found = [_object(path)] if path.is_file() else []
+    found = [_evaluation(path)] if path.is_file() else []
     # Of two at the same step the one that played more trials says more.
     return max((*evaluations[-1:], *found), key=lambda record: (record["steps"], _trials(record)), default=None)
+
+
+def _evaluation(path: Path) -> Record:
+    try:
+        found: Record = json.loads(path.read_text())
+        found["steps"], found["score"], _trials(found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: expected the result of run.py evaluate, found something else ({error!r}); "
+            "evaluate the run again, or delete the file"
+        ) from error
+    return found
 
 
 def _trials(evaluation: Record) -> int:

@@ -91,9 +91,10 @@ def _conflict(run: RunData) -> Iterator[str]:
         yield "Gradient conflict was not measured: that takes two tasks in an update, and --measure-every above 0."
         return
     rate, effective = mean_of(measured, "conflict_rate"), mean_of(measured, "effective_tasks")
+    percent = None if rate is None else 100 * rate
     present = sum(len(record["tasks"]) for record in measured) / len(measured)
     yield (
-        f"Over {len(measured)} measured updates {number(100 * (rate or 0), 0)}% of the task pairs were in conflict "
+        f"Over {len(measured)} measured updates {number(percent, 0)}% of the task pairs were in conflict "
         "on average (gradients without any relation would be in half of the cases). "
         f"An update was made up of {number(effective, 1)} effective tasks of {number(present, 0)}; "
         f"the largest task gradient was {number(median_of(measured, 'norm_spread'), 1)} times the least (median)."

@@ -70,10 +70,10 @@ def combinations() -> list[Any]:
 
 @pytest.mark.parametrize(("actor", "critic", "strategy"), combinations())
 def test_every_actor_critic_and_strategy_learns(actor: str, critic: str, strategy: str, tmp_path: Path) -> None:
-    """On equal reward scales (10 a trial is the optimum, chance 3.3)."""
+    """On equal reward scales: at least two cues of three (10 a trial is the optimum, chance 3.3)."""
     found = returns(config(actor, critic, ConflictConfig(strategy=strategy), scales={"next": 100.0}), tmp_path / "run")
-    assert found["same"] > 8
-    assert 100 * found["next"] > 8
+    assert found["same"] > 6
+    assert 100 * found["next"] > 6
 
 
 @pytest.mark.parametrize("rescaling", [name for name in RESCALINGS if name != "none"])
