@@ -17,7 +17,7 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 def test_a_run_records_what_it_did(trained: Path) -> None:
     found = records(trained)
-        kinds = [record["kind"] for record in found]
+    kinds = [record["kind"] for record in found]
     assert set(kinds) == {"start", "update", "collect", "conflict", "evaluation", "end"}
     assert kinds.count("start") == kinds.count("end") == 1
     assert found[0]["kind"] == "start" and found[0]["tasks"] == ["RepeatFirstEasy"]
