@@ -61,7 +61,7 @@ def combinations() -> list[Any]:
     """All of them; those that differ from a quick one in the strategy alone are slow."""
     quick = {("filtered", "two-hot", strategy) for strategy in STRATEGIES}
     quick |= {(actor, critic, "mean") for actor in ACTORS for critic in VALUE_TARGETS}
-    quick |= {(actor, critic, "pcgrad") for actor in ACTORS for critic in ("regression", "two-hot")}
+    quick |= {(actor, critic, "pcgrad") for actor in ACTORS for critic in VALUE_TARGETS}
     return [
         pytest.param(*combination, marks=() if combination in quick else pytest.mark.slow)
         for combination in product(ACTORS, VALUE_TARGETS, STRATEGIES)
