@@ -118,6 +118,8 @@ class UpdateConfig:
                 raise ValueError(
                     f"tasks_per_update {self.tasks_per_update} needs at least as many sequences, found {self.sequences}"
                 )
+        if not 0 <= self.second_moment < 1:
+            raise ValueError(f"second_moment: expected a rate in [0, 1), found {self.second_moment}")
         if not 0 <= self.last_learning_rate <= 1:
             raise ValueError(f"last_learning_rate: expected a share in [0, 1], found {self.last_learning_rate}")
         if self.learning_rate <= 0 or self.clip <= 0:

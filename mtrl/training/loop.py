@@ -305,8 +305,10 @@ def _version(name: str) -> str:
 
 def _check_device(name: str) -> None:
     """Refuse a device that this machine lacks."""
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device {name}: torch {torch.__version__} sees no CUDA device here; --device cpu works")
+    try:
+        torch.zeros((), device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"device {name}: torch {torch.__version__} cannot use it here; --device cpu works") from error
 
 
 # What may differ between a run and its resumption. Bits stay the same only if steps, device and threads do not differ.
