@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from conflict.strategies.sdmgrad import SDMGrad
     from conflict.strategies.strategy import Strategy
     from conflict.strategies.upgrad import UPGrad
+    from conflict.value.c51 import C51
     from conflict.value.hl_gauss import HLGauss
     from conflict.value.regression import Regression
     from conflict.value.symlog import symexp, symlog
@@ -106,6 +107,7 @@ _HOMES = {
     "strategies.sdmgrad": ("SDMGrad",),
     "strategies.strategy": ("Strategy",),
     "strategies.upgrad": ("UPGrad",),
+    "value.c51": ("C51",),
     "value.hl_gauss": ("HLGauss",),
     "value.regression": ("Regression",),
     "value.symlog": ("symexp", "symlog"),
@@ -116,6 +118,7 @@ _HOMES = {
 _MODULE_OF = {name: f"conflict.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "C51",
     "DWA",
     "FAMO",
     "IMTLG",

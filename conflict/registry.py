@@ -36,7 +36,7 @@ from conflict.strategies.options import (
     SDMGradOptions,
     StrategyOptions,
 )
-from conflict.value.options import HLGaussOptions, RegressionOptions, SymlogRegressionOptions, TwoHotOptions
+from conflict.value.options import C51Options, HLGaussOptions, RegressionOptions, SymlogRegressionOptions, TwoHotOptions
 
 if TYPE_CHECKING:
     from conflict.rescaling.rescaling import Rescaling
@@ -237,6 +237,11 @@ VALUE_TARGETS: dict[str, Entry] = {
         target="conflict.value.hl_gauss:HLGauss",
         options=HLGaussOptions,
         summary="classification with a Gaussian spread (Farebrother et al. 2024)",
+    ),
+    "c51": Entry(
+        target="conflict.value.c51:C51",
+        options=C51Options,
+        summary="the distribution of returns, projected from the next state's (Bellemare et al. 2017)",
     ),
 }
 

@@ -36,7 +36,7 @@ class DWA(Rescaling):
         ratio_k = torch.where(before > 0, last / before.clamp(min=torch.finfo(before.dtype).tiny), 1.0)
         return torch.softmax(ratio_k / self.options.temperature, dim=0)
 
-    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None) -> None:
+    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None, after_k: Tensor | None) -> None:
         self.total[task_ids] += losses_k
         self.count[task_ids] += 1
         full = self.count >= self.options.window

@@ -58,7 +58,7 @@ class GradNorm(Rescaling):
     def _scales(self, task_ids: Tensor, losses_k: Tensor, generator: torch.Generator | None) -> Tensor:
         return self.task_weights[task_ids].double()
 
-    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None) -> None:
+    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None, after_k: Tensor | None) -> None:
         assert norms_k is not None
         losses_k, norms_k = losses_k.to(self.first_losses), norms_k.to(self.task_weights)
         first_k = self.first_losses[task_ids]

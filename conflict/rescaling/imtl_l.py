@@ -30,7 +30,7 @@ class IMTLL(Rescaling):
     def _scales(self, task_ids: Tensor, losses_k: Tensor, generator: torch.Generator | None) -> Tensor:
         return torch.exp(self.log_scales[task_ids])
 
-    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None) -> None:
+    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None, after_k: Tensor | None) -> None:
         s_k = self.log_scales[task_ids]
         slope_k = torch.exp(s_k) * losses_k - 1.0
         self.log_scales[task_ids] = s_k - self.options.learning_rate * slope_k.clamp(-1.0, 1.0)

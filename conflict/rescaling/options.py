@@ -125,14 +125,15 @@ class FAMOOptions:
     """Options of FAMO."""
 
     learning_rate: float = 0.025
-    """Step size beta of the logits. In (0, 1]."""
-    decay: float = 0.001
-    """Decay gamma of the logits towards equal weights. At least 0."""
+    """Adam's step in the logits of the weights (beta), per update of the task. In (0, 1]."""
+    decay: float = 1e-3
+    """Pull of the logits towards 0 (gamma). It bounds them to about the fall of a log loss in one update over this
+    number: make it smaller where updates are small. At least 0."""
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate <= 1:
             raise ValueError(f"famo: learning_rate must lie in (0, 1], got {self.learning_rate}")
-        if self.decay < 0:
+        if not self.decay >= 0:
             raise ValueError(f"famo: decay must be at least 0, got {self.decay}")
 
 
@@ -141,11 +142,16 @@ class STCHOptions:
     """Options of smooth Tchebycheff."""
 
     smoothing: float = 0.5
-    """mu, in units of a task's first loss: the smaller, the more the worst task counts alone. Greater than 0."""
+    """mu: near 0 the worst task alone counts, at 1 the weights do not follow the losses, above 1 they follow the best
+    task. Greater than 0."""
+    warmup: int = 100
+    """Updates of a task over which its reference loss is averaged. At least 1."""
 
     def __post_init__(self) -> None:
         if not self.smoothing > 0:
             raise ValueError(f"stch: smoothing must be greater than 0, got {self.smoothing}")
+        if self.warmup < 1:
+            raise ValueError(f"stch: warmup must be at least 1, got {self.warmup}")
 
 
 @dataclass(frozen=True, kw_only=True)

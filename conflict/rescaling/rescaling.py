@@ -24,6 +24,8 @@ class Rescaling(nn.Module, ABC):
     """Whether ``observe_update`` must be given the norms of the task gradients."""
     needs_positive_losses: ClassVar[bool] = False
     """Whether the losses must be greater than 0: it compares them by ratios or logarithms."""
+    needs_losses_after: ClassVar[bool] = False
+    """Whether ``observe_update`` must be given the losses of the same batch after the optimizer's step."""
     normalises_returns: ClassVar[bool] = False
     """Whether ``observe_returns``, ``normalise`` and ``denormalise`` do anything."""
 
@@ -65,28 +67,39 @@ class Rescaling(nn.Module, ABC):
         self,
         task_ids: Int[Tensor, " task"],
         losses_k: Float[Tensor, " task"],
-        norms_k: Float[Tensor, " task"] | None,
+        norms_k: Float[Tensor, " task"] | None = None,
+        after_k: Float[Tensor, " task"] | None = None,
     ) -> None:
-        """Adapt the scales after a backward pass.
+        """Adapt the scales; call it after the optimizer's step.
 
         Args:
             task_ids: the tasks of the batch.
-            losses_k: their losses *before* scaling.
+            losses_k: their losses *before* scaling and before the step, as given to ``loss_scales``.
             norms_k: norms of the gradients of their losses *after* scaling; None unless ``needs_gradient_norms``.
+            after_k: like ``losses_k``, on the same batch after the step; None unless ``needs_losses_after``.
         Raises:
-            ValueError: a loss is not positive, or norms are missing, and the method needs them.
+            ValueError: a loss is not positive, or norms or later losses are missing, and the method needs them.
         """
         self._refuse_negative(task_ids, losses_k)
         if self.needs_gradient_norms and norms_k is None:
             raise ValueError(f"{type(self).__name__} needs the norms of the task gradients, got None")
-        self._observe(task_ids, losses_k.detach().double(), None if norms_k is None else norms_k.detach().double())
+        if self.needs_losses_after:
+            if after_k is None:
+                raise ValueError(
+                    f"{type(self).__name__} needs the losses of the same batch after the optimizer's step, got None"
+                )
+            self._refuse_negative(task_ids, after_k)
+        given = (losses_k, norms_k, after_k)
+        losses, norms, after = (None if x is None else x.detach().double() for x in given)
+        assert losses is not None
+        self._observe(task_ids, losses, norms, after)
 
     def _scales(self, task_ids: Tensor, losses_k: Tensor, generator: torch.Generator | None) -> Tensor:
         """Positive factors [task] in float64, of any common size."""
         return torch.ones_like(losses_k)
 
-    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None) -> None:
-        """Adapt to an update; losses and norms in float64."""
+    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None, after_k: Tensor | None) -> None:
+        """Adapt to an update; all in float64."""
 
     def _refuse_negative(self, task_ids: Tensor, losses_k: Tensor) -> None:
         if self.needs_positive_losses and not bool((losses_k > 0).all()):

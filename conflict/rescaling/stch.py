@@ -1,9 +1,11 @@
-"""Smooth Tchebycheff scalarisation: weight to the task that is relatively worst, smoothly.
+"""Smooth Tchebycheff scalarisation: minimise a smooth maximum of the losses, each relative to a reference.
 
 Source: Lin et al. 2024, "Smooth Tchebycheff Scalarization for Multi-Objective Optimization", Equation 7:
-mu log sum_k exp(lambda_k (f_k - z_k) / mu), whose gradient weighs task k by lambda_k softmax_k(.).
-Departs: f_k is the loss over the task's first loss (z = 0, lambda equal), so tasks are compared by what is left to
-learn; scales average to 1.
+mu log sum_i exp(lambda_i (f_i - z_i) / mu); for multi-task learning, as in the authors' experiments, z_i = 0 and
+f_i = log(L_i / reference_i) with equal lambda_i, where the reference is the mean loss late in a warm-up that minimises
+the sum of the log losses. So the weights are softmax(f / mu)_i / L_i, which grow as L_i^(1 / mu - 1).
+Departs: the warm-up is counted in each task's own updates, the reference is its mean loss over all of it, and a task
+still in it has f_i = 0. lambda_i is 1, not 1 / K, so mu means the same for any number of tasks. Scales average to 1.
 """
 
 from collections.abc import Sequence
@@ -16,23 +18,26 @@ from conflict.rescaling.rescaling import Rescaling
 
 
 class STCH(Rescaling):
-    """Weights softmax_k(l_k / mu) / L_k(0) with l_k = L_k / L_k(0)."""
+    """Weights that follow the task that is worst off relative to its reference."""
 
     needs_positive_losses = True
-    first_losses: Tensor
+    reference: Tensor
+    count: Tensor
 
     def __init__(self, num_tasks: int, value_shape: Sequence[int] = (1,), options: STCHOptions = STCHOptions()) -> None:
         super().__init__(num_tasks, value_shape)
         self.options = options
-        self.register_buffer("first_losses", torch.zeros(num_tasks, dtype=torch.float64))  # 0 means: not seen yet
+        self.register_buffer("reference", torch.zeros(num_tasks, dtype=torch.float64))
+        self.register_buffer("count", torch.zeros(num_tasks, dtype=torch.long))
 
     def _scales(self, task_ids: Tensor, losses_k: Tensor, generator: torch.Generator | None) -> Tensor:
-        first_k = self._first(task_ids, losses_k)
-        return torch.softmax(losses_k / first_k / self.options.smoothing, dim=0).clamp(min=1e-12) / first_k
+        ready_k = self.count[task_ids] >= self.options.warmup
+        relative_k = torch.where(ready_k, losses_k / self.reference[task_ids], 1.0).log()
+        return torch.softmax(relative_k / self.options.smoothing - losses_k.log(), dim=0).clamp(min=1e-12)
 
-    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None) -> None:
-        self.first_losses[task_ids] = self._first(task_ids, losses_k)
-
-    def _first(self, task_ids: Tensor, losses_k: Tensor) -> Tensor:
-        first_k = self.first_losses[task_ids]
-        return torch.where(first_k > 0, first_k, losses_k)
+    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None, after_k: Tensor | None) -> None:
+        count_k, reference_k = self.count[task_ids], self.reference[task_ids]
+        counts_k = count_k < self.options.warmup
+        mean_k = reference_k + (losses_k - reference_k) / (count_k + 1)
+        self.reference[task_ids] = torch.where(counts_k, mean_k, reference_k)
+        self.count[task_ids] = torch.where(counts_k, count_k + 1, count_k)

@@ -42,7 +42,7 @@ class TaskRates(Rescaling):
         self.last_scales[task_ids] = scales / scales.mean()
         return scales
 
-    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None) -> None:
+    def _observe(self, task_ids: Tensor, losses_k: Tensor, norms_k: Tensor | None, after_k: Tensor | None) -> None:
         assert norms_k is not None
         plain_k, step = norms_k / self.last_scales[task_ids], self.options.step_size
         self.squares[task_ids] = (1 - step) * self.squares[task_ids] + step * plain_k.square()

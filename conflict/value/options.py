@@ -24,10 +24,24 @@ class RegressionOptions:
 class SymlogRegressionOptions:
     """Options of regression in the space of the symmetric logarithm."""
 
+    loss: Literal["mse", "huber"] = "mse"
+    """Squared error, or Huber's loss, which is linear beyond ``delta``."""
+    delta: float = 1.0
+    """Where Huber's loss turns linear, in symlog. Greater than 0."""
+    low: float = -1e5
+    """Least value, in units of the return; lesser targets and outputs are clamped."""
+    high: float = 1e5
+    """Greatest value, in units of the return; greater targets and outputs are clamped."""
     unit: float = 1.0
     """Where symlog turns from linear to logarithmic, in units of the return. Greater than 0."""
 
     def __post_init__(self) -> None:
+        if self.loss not in ("mse", "huber"):
+            raise ValueError(f"symlog-regression: loss must be 'mse' or 'huber', got {self.loss!r}")
+        if not self.delta > 0:
+            raise ValueError(f"symlog-regression: delta must be greater than 0, got {self.delta}")
+        if not self.low < self.high:
+            raise ValueError(f"symlog-regression: expected low < high, got {self.low} and {self.high}")
         if not self.unit > 0:
             raise ValueError(f"symlog-regression: unit must be greater than 0, got {self.unit}")
 
@@ -61,6 +75,11 @@ class SupportOptions:
 @dataclass(frozen=True, kw_only=True)
 class TwoHotOptions(SupportOptions):
     """Options of the two-hot target."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class C51Options(TwoHotOptions):
+    """Options of C51. The paper has 51 bins from -10 to 10, with linear spacing."""
 
 
 @dataclass(frozen=True, kw_only=True)

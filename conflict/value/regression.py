@@ -4,6 +4,8 @@ Source: the ``Dep`` critic of Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-
 Learning with Transformers": (Q - y)^2. Huber 1964, "Robust Estimation of a Location Parameter".
 """
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -11,6 +13,15 @@ from torch import Tensor
 
 from conflict.value.options import RegressionOptions
 from conflict.value.value_target import ValueTarget
+
+
+def error_loss(
+    values: Float[Tensor, "*lead"], target: Float[Tensor, "..."], loss: Literal["mse", "huber"], delta: float
+) -> Float[Tensor, "*lead"]:
+    """Squared error, or Huber's loss, which is linear beyond ``delta``; unreduced, the target broadcasts."""
+    if loss == "mse":
+        return (values - target).square()
+    return F.huber_loss(values, torch.broadcast_to(target, values.shape), reduction="none", delta=delta)
 
 
 class Regression(ValueTarget):
@@ -24,11 +35,7 @@ class Regression(ValueTarget):
         self.options = options
 
     def loss(self, outputs: Float[Tensor, "*lead output"], target: Float[Tensor, "..."]) -> Float[Tensor, "*lead"]:
-        values = self.decode(outputs)
-        if self.options.loss == "mse":
-            return (values - target.detach()).square()
-        target = torch.broadcast_to(target.detach(), values.shape)
-        return F.huber_loss(values, target, reduction="none", delta=self.options.delta)
+        return error_loss(self.decode(outputs), target.detach(), self.options.loss, self.options.delta)
 
     def decode(self, outputs: Float[Tensor, "*lead output"]) -> Float[Tensor, "*lead"]:
         return outputs.squeeze(-1)

@@ -35,6 +35,11 @@ class Support(nn.Module):
         centres = self.first + self.width * torch.arange(options.bins, dtype=torch.float64)
         self.register_buffer("bins", centres, persistent=False)
 
+    @property
+    def values(self) -> Float[Tensor, " bin"]:
+        """The bin centres as values."""
+        return self._from_space(self.bins)
+
     def position(self, values: Float[Tensor, "*lead"]) -> Float[Tensor, "*lead"]:
         """Where values lie among the bins, clamped to [low, high]: bin i is at position i."""
         clamped = values.clamp(self.options.low, self.options.high)
@@ -48,7 +53,7 @@ class Support(nn.Module):
     def read_probabilities(self, probabilities: Float[Tensor, "*lead bin"]) -> Float[Tensor, "*lead"]:
         """The value of the mean bin: symexp(p^T b), times the unit, or p^T b where the spacing is linear."""
         mean: Tensor = probabilities @ self.bins.to(probabilities)
-        return self.options.unit * symexp(mean) if self.options.spacing == "symlog" else mean
+        return self._from_space(mean)
 
     def spread_out(
         self, first: Int[Tensor, "*lead"], weights: Float[Tensor, "*lead window"]
@@ -64,3 +69,6 @@ class Support(nn.Module):
 
     def _to_space(self, values: Tensor) -> Tensor:
         return symlog(values / self.options.unit) if self.options.spacing == "symlog" else values
+
+    def _from_space(self, position: Tensor) -> Tensor:
+        return self.options.unit * symexp(position) if self.options.spacing == "symlog" else position

@@ -108,9 +108,11 @@ class Agent(nn.Module):
         affine = self.critic.affine
         return [] if affine is None or affine.num_tasks == 1 else list(affine.parameters())
 
-    def task_losses(self, batch: Batch, config: LearningConfig, generator: torch.Generator) -> TaskLosses:
+    def task_losses(
+        self, batch: Batch, config: LearningConfig, generator: torch.Generator, *, observe: bool = True
+    ) -> TaskLosses:
         """Losses (loss_k) of the tasks in a batch, and metrics; see `mtrl.learning.actor_critic`."""
-        return task_losses(self, batch, config, generator)
+        return task_losses(self, batch, config, generator, observe=observe)
 
     @torch.no_grad()
     def follow(self, rate: float) -> None:

@@ -10,6 +10,7 @@ current one, not a slow copy.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,23 +78,34 @@ class Rows:
         )
 
 
-def task_losses(agent: Agent, batch: Batch, config: LearningConfig, generator: torch.Generator) -> TaskLosses:
-    """Losses of every task in the batch. The statistics of a normaliser of returns move here."""
+def task_losses(
+    agent: Agent, batch: Batch, config: LearningConfig, generator: torch.Generator, *, observe: bool = True
+) -> TaskLosses:
+    """Losses of every task in the batch. The statistics of a normaliser of returns move here, unless `observe` is
+    false."""
     rows = Rows.of(batch)
     everything = agent.encode({key: value.flatten(0, 1) for key, value in batch.observation.items()}).flatten(0, 1)
     now = _Pick.apply(everything, rows.now)  # type: ignore[no-untyped-call]
     after = everything.detach().index_select(0, rows.now + 1)
+    discount = agent.discounts * (~rows.terminated)[:, None]
     with task_rows(rows.sizes):
         params = agent.policy(now, rows.allowed)
-        target = _targets(agent, after, rows, config, generator)
-        if agent.normaliser.normalises_returns:
+        following = _following(agent, after, rows, config, generator)
+        target = one_step_targets(rows.reward, rows.terminated, following.value, agent.discounts)
+        if observe and agent.normaliser.normalises_returns:
             affines = [c.affine for c in (agent.critic, agent.target_critic) if c.affine is not None]
-            discounts = agent.discounts * (~rows.terminated)[:, None]
-            agent.normaliser.observe_returns(target, rows.task, affines, rewards=rows.reward, discounts=discounts)
+            agent.normaliser.observe_returns(target, rows.task, affines, rewards=rows.reward, discounts=discount)
         features = agent.critic.features(now)
         outputs = agent.critic.of_action(features, rows.action, rows.task)
-    normalised = agent.normaliser.normalise(target, rows.task)
-    critic_row = agent.value_target.loss(outputs, normalised).mean(dim=(0, 2))
+    if following.distribution is None:
+        critic_loss = agent.value_target.loss(outputs, agent.normaliser.normalise(target, rows.task))
+    else:
+        # In the critics' units, in which the discount stays the slope.
+        zero = agent.normaliser.denormalise(torch.zeros_like(discount), rows.task)
+        start = agent.normaliser.normalise(rows.reward[:, None] + discount * zero, rows.task)
+        wanted = agent.value_target.project(following.distribution, start, discount)
+        critic_loss = agent.value_target.loss_to(outputs, wanted)
+    critic_row = critic_loss.mean(dim=(0, 2))
 
     samples = config.filter_samples
     chosen = agent.policy.candidates(
@@ -132,20 +144,35 @@ def task_losses(agent: Agent, batch: Batch, config: LearningConfig, generator: t
     )
 
 
+@dataclass(frozen=True)
+class _Following:
+    """What the target critics say of the step after each row, under the current policy."""
+
+    value: Float[Tensor, "row discount"]
+    distribution: Float[Tensor, "row discount output"] | None
+    """Where the critics learn distributions."""
+
+
 @torch.no_grad()
-def _targets(
+def _following(
     agent: Agent, after: Tensor, rows: Rows, config: LearningConfig, generator: torch.Generator
-) -> Float[Tensor, "row discount"]:
+) -> _Following:
     critic = agent.target_critic
     params = agent.policy(after, rows.allowed)
     chosen = agent.policy.candidates(
         params, exact_up_to=config.exact_actions, samples=config.target_samples, generator=generator
     )
     members = draw_members(critic.critics, config.target_ensemble, generator)
-    values = candidate_values(agent, critic, critic.features(after, members), chosen, rows, members)
-    expected = chosen.expectation(values)
-    joined = expected.mean(dim=0) if config.target_ensemble == "mean" else expected.amin(dim=0)
-    return one_step_targets(rows.reward, rows.terminated, joined, agent.discounts)
+    features = critic.features(after, members)
+    if not agent.value_target.distributional:
+        expected = chosen.expectation(candidate_values(agent, critic, features, chosen, rows, members))
+        return _Following(expected.mean(dim=0) if config.target_ensemble == "mean" else expected.amin(dim=0), None)
+    mixed = candidate_mixture(agent, critic, features, chosen, rows, members)
+    expected = agent.normaliser.denormalise(agent.value_target.mean(mixed), rows.task)
+    if config.target_ensemble == "mean":
+        return _Following(expected.mean(dim=0), mixed.mean(dim=0))
+    joined, least = expected.min(dim=0)
+    return _Following(joined, mixed.take_along_dim(least[None, ..., None], dim=0).squeeze(0))
 
 
 @torch.no_grad()
@@ -157,20 +184,42 @@ def candidate_values(
     rows: Rows,
     members: Tensor | None = None,
 ) -> Float[Tensor, "critic row discount candidate"]:
-    """Values, on the scale of returns, of the candidate actions. Candidates go one by one: their outputs together
-    would not fit a cache."""
+    """Values, on the scale of returns, of the candidate actions."""
     values = features.new_zeros(*features.shape[:2], *chosen.weights.shape[1:])
-    for index in range(values.shape[-1]):
+    for index, having, outputs in candidate_outputs(critic, features, chosen, rows, members):
+        values[:, having, :, index] = _read(agent, outputs, rows.task[having])
+    return values
+
+
+@torch.no_grad()
+def candidate_mixture(
+    agent: Agent,
+    critic: CriticEnsemble,
+    features: Tensor,
+    chosen: Candidates,
+    rows: Rows,
+    members: Tensor | None = None,
+) -> Float[Tensor, "critic row discount output"]:
+    """The distribution of returns over the candidate actions together."""
+    mixed = features.new_zeros(*features.shape[:2], chosen.weights.shape[1], agent.value_target.num_outputs)
+    for index, having, outputs in candidate_outputs(critic, features, chosen, rows, members):
+        mixed[:, having] += chosen.weights[having, :, index, None] * agent.value_target.probabilities(outputs)
+    return mixed
+
+
+def candidate_outputs(
+    critic: CriticEnsemble, features: Tensor, chosen: Candidates, rows: Rows, members: Tensor | None
+) -> Iterator[tuple[int, Tensor | slice, Float[Tensor, "critic row discount output"]]]:
+    """Each candidate's number, the rows that have it, and the critics' outputs there. They go one by one: their outputs
+    together would not fit a cache."""
+    for index in range(chosen.weights.shape[-1]):
         if chosen.actions is not None:
-            outputs = critic.of_actions(features, chosen.actions[..., index], rows.task, members)
-            values[..., index] = _read(agent, outputs, rows.task)
+            yield index, slice(None), critic.of_actions(features, chosen.actions[..., index], rows.task, members)
             continue
         # An action that a row's task does not have has weight zero: its value is not needed.
         having = slice(None) if rows.allowed is None else rows.allowed[:, index].nonzero().squeeze(-1)
         action = torch.full_like(rows.action[having], index)
-        outputs = critic.of_action(features[:, having], action, rows.task[having], members)
-        values[:, having, :, index] = _read(agent, outputs, rows.task[having])
-    return values
+        yield index, having, critic.of_action(features[:, having], action, rows.task[having], members)
 
 
 def _read(agent: Agent, outputs: Tensor, row_task: Tensor) -> Float[Tensor, "critic row discount"]:

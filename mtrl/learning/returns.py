@@ -19,8 +19,7 @@ def one_step_targets(
     """y = r + gamma (1 - terminated) V(h').
 
     Only a termination cuts the bootstrap: a truncated step, the last step of a window, and the last step of an
-    attempt inside a trial
-    all look at the value of the observation that follows.
+    attempt inside a trial all look at the value of the observation that follows.
     """
     return reward[:, None] + discounts * (~terminated)[:, None] * next_value
 

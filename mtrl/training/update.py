@@ -82,6 +82,7 @@ class Updater:
                 have: go back to a checkpoint.
         """
         self.optimizer.zero_grad(set_to_none=True)
+        before = generator.get_state() if self.rescaling.needs_losses_after else None
         conflict = None
         if measure or self.strategy.needs != "losses" or self.rescaling.needs_gradient_norms:
             self.tasks.num_tasks = len(batch.task_ids)
@@ -99,7 +100,6 @@ class Updater:
             weights = self.strategy.weights(None, task_ids=batch.task_ids, generator=generator)
             (weights * scales * losses.total).sum().backward()
             norms = None
-        self.rescaling.observe_update(batch.task_ids, losses.critic.detach(), norms)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip)
         if not torch.isfinite(norm):
             raise DivergenceError(
@@ -107,9 +107,18 @@ class Updater:
             )
         self.optimizer.param_groups[0]["lr"] = self.config.rate(self.updates, progress)
         self.optimizer.step()
+        after = None if before is None else self._critic_after(batch, generator, before)
+        self.rescaling.observe_update(batch.task_ids, losses.critic.detach(), norms, after)
         self.agent.follow(self.learning.target_rate)
         self.updates += 1
         return losses, {**losses.metrics, "grad_norm": norm}, conflict
+
+    @torch.no_grad()
+    def _critic_after(self, batch: Batch, generator: torch.Generator, before: Tensor) -> Tensor:
+        """The critic's losses on the batch as they are now, with the draws that were made before the step."""
+        again = torch.Generator(device=generator.device)
+        again.set_state(before)
+        return self.agent.task_losses(batch, self.learning, again, observe=False).critic
 
     def _combine(self, gram: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
         if self.strategy.needs == "jacobian":

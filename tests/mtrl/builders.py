@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from conflict.registry import make_rescaling
+from conflict.rescaling.rescaling import Rescaling
 from mtrl.agent.agent import Agent
 from mtrl.agent.config import AgentConfig
 from mtrl.config import RunConfig
@@ -45,19 +46,20 @@ def agent(
     width: int = 6,
     actions: int = 4,
     tasks: int = 3,
-    rescaling: str = "none",
+    rescaling: str | Rescaling = "none",
     seed: int = 0,
 ) -> Agent:
     """An agent for made-up observations, in float64."""
     torch.manual_seed(seed)
-    value_shape = (len(learning.discounts),)
+    if isinstance(rescaling, str):
+        rescaling = make_rescaling(rescaling, num_tasks=tasks, value_shape=(len(learning.discounts),))
     return Agent(
         trial_space(width=width, num_actions=actions),
         actions,
         tasks,
         config,
         learning,
-        make_rescaling(rescaling, num_tasks=tasks, value_shape=value_shape),
+        rescaling,
     ).double()
 
 

@@ -29,7 +29,7 @@ def live(rescaling: Rescaling, updates: int = 5, order: Tensor | None = None, af
         task_ids = names[torch.tensor([update % TASKS, (update + 1) % TASKS])]
         losses, norms = torch.rand(2, generator=draws) + 0.1, 10 * torch.rand(2, generator=draws)
         rescaling.loss_scales(task_ids, losses, generator=generator(update))
-        rescaling.observe_update(task_ids, losses, norms)
+        rescaling.observe_update(task_ids, losses, norms, 0.9 * losses)
         returns = 100 * torch.randn(ROWS, VALUES, generator=draws)
         rescaling.observe_returns(
             returns,
@@ -63,7 +63,7 @@ def test_tasks_that_look_alike_weigh_alike(name: str) -> None:
     for _ in range(5):
         scales = rescaling.loss_scales(ids, torch.full((TASKS,), 0.7))
         torch.testing.assert_close(scales, torch.ones(TASKS))
-        rescaling.observe_update(ids, torch.full((TASKS,), 0.7), torch.full((TASKS,), 3.0))
+        rescaling.observe_update(ids, torch.full((TASKS,), 0.7), torch.full((TASKS,), 3.0), torch.full((TASKS,), 0.6))
 
 
 def test_the_order_of_the_tasks_does_not_matter(name: str) -> None:
@@ -83,7 +83,7 @@ def test_tasks_outside_of_a_batch_keep_their_state(name: str) -> None:
     before = {key: value.clone() for key, value in rescaling.state_dict().items()}
     ids = torch.tensor([0, 2])
     rescaling.loss_scales(ids, LOSSES[ids], generator=generator())
-    rescaling.observe_update(ids, LOSSES[ids], torch.ones(2))
+    rescaling.observe_update(ids, LOSSES[ids], torch.ones(2), LOSSES[ids])
     for key, value in rescaling.state_dict().items():
         if value.dim() and value.shape[0] == TASKS:
             assert torch.equal(value[[1, 3]], before[key][[1, 3]]), key
@@ -124,18 +124,21 @@ def test_losses_that_are_not_positive_are_refused_where_they_must_be(name: str) 
         with pytest.raises(ValueError, match=r"needs positive losses, got \{3: -0\.5\}"):
             rescaling.loss_scales(ids, losses)
         with pytest.raises(ValueError, match=r"needs positive losses, got \{3: -0\.5\}"):
-            rescaling.observe_update(ids, losses, torch.ones(2))
+            rescaling.observe_update(ids, losses, torch.ones(2), torch.ones(2))
     else:
         assert torch.isfinite(rescaling.loss_scales(ids, losses)).all()
 
 
-def test_missing_norms_are_refused_where_they_are_needed(name: str) -> None:
-    rescaling = made(name)
+def test_what_is_missing_is_refused_where_it_is_needed(name: str) -> None:
+    rescaling, ids, ones = made(name), torch.arange(2), torch.ones(2)
     if rescaling.needs_gradient_norms:
         with pytest.raises(ValueError, match="needs the norms"):
-            rescaling.observe_update(torch.arange(2), torch.ones(2), None)
+            rescaling.observe_update(ids, ones, None, ones)
+    elif rescaling.needs_losses_after:
+        with pytest.raises(ValueError, match="after the optimizer's step, got None"):
+            rescaling.observe_update(ids, ones, ones)
     else:
-        rescaling.observe_update(torch.arange(2), torch.ones(2), None)
+        rescaling.observe_update(ids, ones)
 
 
 def test_a_rescaling_needs_a_task(name: str) -> None:

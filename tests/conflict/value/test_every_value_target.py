@@ -27,6 +27,25 @@ def test_the_gradient_follows_the_scale_of_the_returns_as_claimed(name: str) -> 
         assert max(norms) < 1.05 * min(norms)
 
 
+def test_only_distributional_targets_have_distributions(name: str) -> None:
+    target = make_value_target(name)
+    outputs = torch.randn(3, target.num_outputs)
+    if target.distributional:
+        p = target.probabilities(outputs)
+        assert target.project(p, torch.zeros(3), torch.ones(3)).shape == p.shape
+        torch.testing.assert_close(target.mean(p), target.decode(outputs))
+        assert target.loss_to(outputs, p).shape == (3,)
+        return
+    for call in (
+        lambda: target.probabilities(outputs),
+        lambda: target.mean(outputs),
+        lambda: target.project(outputs, torch.zeros(3), torch.ones(3)),
+        lambda: target.loss_to(outputs, outputs),
+    ):
+        with pytest.raises(NotImplementedError, match="is not distributional"):
+            call()
+
+
 def test_losses_are_unreduced_and_targets_broadcast_over_the_critics(name: str) -> None:
     target, returns = make_value_target(name), torch.randn(6, 2)
     outputs = torch.randn(4, 6, 2, target.num_outputs)

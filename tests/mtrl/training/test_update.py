@@ -1,0 +1,95 @@
+"""One update gives every rescaling what it needs, once."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from conflict.registry import RESCALINGS, make_rescaling, make_strategy
+from conflict.rescaling.famo import FAMO
+from conflict.rescaling.popart import PopArt
+from conflict.rescaling.rescaling import Rescaling
+from conflict.rescaling.return_scale import ReturnScale
+from mtrl.learning.config import LearningConfig
+from mtrl.training.config import UpdateConfig
+from mtrl.training.update import Updater
+from tests.mtrl.builders import agent, batch
+
+TASKS = ("one", "two", "three")
+
+
+def updater(rescaling: Rescaling, critic: str = "regression") -> Updater:
+    learning = LearningConfig(discounts=(0.5, 0.9), acting_discount=0.9, critic=critic)
+    model = agent(learning, rescaling=rescaling)
+    return Updater(model, make_strategy("mean", 3), rescaling, TASKS, UpdateConfig(warmup_updates=0), learning)
+
+
+def make(name: str) -> Rescaling:
+    return make_rescaling(name, num_tasks=3, value_shape=(2,))
+
+
+@pytest.mark.parametrize("critic", ["regression", "two-hot", "c51"])
+@pytest.mark.parametrize("name", RESCALINGS)
+def test_every_rescaling_updates(name: str, critic: str) -> None:
+    given, generator = batch(), torch.Generator().manual_seed(0)
+    trainer = updater(make(name), critic)
+    before = {key: value.clone() for key, value in trainer.parameters.items()}
+    for _ in range(3):
+        trainer.update(given, generator, measure=False)
+    assert all(torch.isfinite(value).all() for value in trainer.parameters.values())
+    assert any(not torch.equal(value, before[key]) for key, value in trainer.parameters.items())
+
+
+def test_losses_after_the_step_are_of_the_same_batch_and_draws(monkeypatch: Any) -> None:
+    """Where the step moves nothing, they are the losses before."""
+    rescaling, seen = FAMO(3, (2,)), []
+
+    def observe(task_ids: Tensor, losses: Tensor, norms: Tensor | None, after: Tensor) -> None:
+        seen.append((losses, after))
+
+    monkeypatch.setattr(rescaling, "observe_update", observe)
+    trainer = updater(rescaling, "two-hot")
+    generator = torch.Generator().manual_seed(0)
+    monkeypatch.setattr(trainer.optimizer, "step", lambda: None)
+    for _ in range(4):  # two target critics of three are drawn anew in each
+        trainer.update(batch(), generator, measure=False)
+    for losses, after in seen:
+        assert torch.equal(losses, after)
+
+
+def test_looking_again_draws_nothing_and_leaves_the_statistics_of_returns_alone() -> None:
+    states = []
+    for name in ("famo", "none"):
+        trainer, generator = updater(make(name)), torch.Generator().manual_seed(0)
+        for _ in range(2):
+            trainer.update(batch(), generator, measure=False)
+        assert isinstance(trainer.agent.normaliser, PopArt)
+        states.append((generator.get_state(), trainer.agent.normaliser.total_weight))
+    assert torch.equal(states[0][0], states[1][0])
+    assert torch.equal(states[0][1], states[1][1])
+
+
+def test_actor_losses_may_be_negative() -> None:
+    trainer = updater(make("geometric"), "two-hot")
+    trainer.learning = replace(trainer.learning, actor="policy-gradient")
+    for parameter in trainer.agent.critic.outputs.parameters():
+        torch.nn.init.normal_(parameter)
+    trainer.agent.critic.outputs.bias.data += torch.linspace(0, 5, 64).double().repeat(2)  # large values
+    losses, _, _ = trainer.update(batch(), torch.Generator().manual_seed(0), measure=True)
+    assert bool((losses.actor < 0).all())
+    assert bool((losses.critic > 0).all())
+
+
+def test_return_scale_sees_rewards_and_terminations() -> None:
+    rescaling = ReturnScale(3, (2,))
+    given = batch()
+    updater(rescaling).update(given, torch.Generator().manual_seed(0), measure=False)
+    mean_reward, square_reward, mean_discount, _, _ = rescaling.moments
+    for k in range(3):
+        reward, ended = given.reward[k][given.mask[k]], given.terminated[k][given.mask[k]]
+        torch.testing.assert_close(mean_reward[k], reward.mean().expand(2))
+        torch.testing.assert_close(square_reward[k], reward.square().mean().expand(2))
+        going_on = 1.0 - ended.double().mean()
+        torch.testing.assert_close(mean_discount[k], torch.tensor([0.5, 0.9]).double() * going_on)
