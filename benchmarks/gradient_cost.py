@@ -304,8 +304,8 @@ def show(rows: list[dict[str, Any]]) -> None:
         if row["ratio"] is None:
             print(f"  {row['engine']:18} failed: {row['trouble']}")
         else:
-            numbers = f"{row['ratio']:6.2f} x  {1e3 * row['seconds']:9.1f} ms  {row['peak_mib']:8.1f} MiB  n = {row['repeats']}"
-            print(f"  {row['engine']:18} {numbers}")
+            cost = f"{row['ratio']:6.2f} x  {1e3 * row['seconds']:9.1f} ms  {row['peak_mib']:8.1f} MiB"
+            print(f"  {row['engine']:18} {cost}  n = {row['repeats']}")
     sys.stdout.flush()
 
 

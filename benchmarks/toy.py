@@ -3,9 +3,9 @@
     python -m benchmarks.toy --out docs/pictures/pcgrad-toy.png
 
 Source of the problem: Yu et al. 2020, "Gradient Surgery for Multi-Task Learning", Figure 1 and Appendix D:
-L_1 = 20 log max(|x / 2 + tanh y|, 5e-6), L_2 = 25 log max(|x / 2 - tanh y + 2|, 5e-6). Each task has a narrow valley, and
-the valleys meet far up at x = -2. Across a valley the gradients conflict, are steep and differ in length. Every strategy
-goes through the same library code as a network's: Adam with one learning rate, the same starts, the same steps.
+L_1 = 20 log max(|x / 2 + tanh y|, 5e-6), L_2 = 25 log max(|x / 2 - tanh y + 2|, 5e-6). Each task has a narrow
+valley, and the valleys meet far up at x = -2. Across a valley the gradients conflict, are steep and differ in length.
+Every strategy gets Adam with one learning rate, the same starts and the same steps.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from conflict.engine.reference import reference_jacobian
 from conflict.registry import STRATEGIES, make_strategy
@@ -31,9 +32,9 @@ def task_losses(point: Tensor) -> Tensor:
     return torch.stack([20 * near[0].clamp(min=FLOOR).log(), 25 * near[1].clamp(min=FLOOR).log()])
 
 
-def path_of(strategy: str, start: Sequence[float], *, steps: int, rate: float, seed: int) -> np.ndarray:
+def path_of(strategy: str, start: Sequence[float], *, steps: int, rate: float, seed: int) -> NDArray[np.float64]:
     """The points [step, 2] that a strategy passes."""
-    point = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    point = nn.Parameter(torch.tensor(start, dtype=torch.float64))
     optimizer = torch.optim.Adam([point], lr=rate)
     combine, ids = make_strategy(strategy, num_tasks=2), torch.arange(2)
     generator = torch.Generator().manual_seed(seed)
@@ -46,10 +47,11 @@ def path_of(strategy: str, start: Sequence[float], *, steps: int, rate: float, s
             point.grad = combine.weights(jac @ jac.T, task_ids=ids, generator=generator).to(jac) @ jac
         optimizer.step()
         found.append(point.detach().clone())
-    return torch.stack(found).numpy()
+    points: NDArray[np.float64] = torch.stack(found).numpy()
+    return points
 
 
-def draw(paths: dict[str, list[np.ndarray]], out: Path) -> None:
+def draw(paths: dict[str, list[NDArray[np.float64]]], out: Path) -> None:
     """One panel a strategy: the mean loss as shades, the two valleys as lines, the paths."""
     import matplotlib
 
@@ -77,7 +79,7 @@ def draw(paths: dict[str, list[np.ndarray]], out: Path) -> None:
     for axis in np.ravel(axes)[len(paths) :]:
         axis.set_axis_off()
     figure.suptitle(
-        "PCGrad's two-task problem. Shades: mean loss; dashed: the valleys of task 1 (blue) and 2 (orange); dots: starts; "
+        "PCGrad's two-task problem. Shades: mean loss; dashed: valleys of task 1 (blue) and 2 (orange); dots: starts, "
         "stars: ends.\n"
         "Beside each name the mean loss at the ends, averaged over the starts (lower is better).",
         fontsize=11,
