@@ -48,6 +48,21 @@ def dense(grad_k: Float[Tensor, "task ..."]) -> Record:
     return Record(rule=Dense(), saved=(), grad=grad_k, sizes=(1,) * len(grad_k))
 
 
+def inner_products(rows_kp: Float[Tensor, "task param"]) -> Float[Tensor, "task task"]:
+    """``rows_kp @ rows_kp.T`` in float64, strip by strip of its lower half: with many tasks the product costs as
+    much as making the gradients."""
+    tasks = len(rows_kp)
+    if tasks <= 16 or rows_kp.is_cuda:
+        return (rows_kp @ rows_kp.T).double()
+    strip = 8 if tasks < 32 else 16
+    lower = rows_kp.new_zeros(tasks, tasks)
+    for start in range(0, tasks, strip):
+        end = min(start + strip, tasks)
+        torch.mm(rows_kp[start:end], rows_kp[:end].T, out=lower[start:end, :end])
+    lower = lower.double().tril_()
+    return lower + lower.tril(-1).T
+
+
 class Entry:
     """One parameter's task gradients: from records, or already made, in slices of the parameter's first axis."""
 
@@ -74,8 +89,7 @@ class Entry:
         before, made = self.slices, []
         for index, part in enumerate(self._made()):
             total = part if not before else part + before[index]
-            flat = total.reshape(self.num_tasks, -1)
-            product = (flat @ flat.T).double()
+            product = inner_products(total.reshape(self.num_tasks, -1))
             gram = product if gram is None else gram.add_(product)
             if self.memory == "jacobian":
                 made.append(total)
