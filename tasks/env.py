@@ -4,6 +4,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import gymnasium
+import numpy as np
 from gymnasium.error import ResetNeeded
 
 from tasks.trial import Buffers, Pool, Slot
@@ -39,7 +40,9 @@ class TrialEnv(gymnasium.Env[Observation, Any]):
         """Play one action; the reward is the trained one, 0 in a warm-up attempt."""
         if not self._slot.playing:
             raise ResetNeeded("call reset() first: no trial has begun, or the last one has ended")
-        action = _integer(action)
+        action = np.asarray(action, np.float32) if self.suite.continuous else _integer(action)
+        if self.suite.continuous and action.shape != self.action_space.shape:
+            raise ValueError(f"expected {self.suite.num_actions} numbers as action, got shape {action.shape}")
         self._slot.check(action)
         over = self._slot.step(action)
         out = self._buffers
@@ -65,7 +68,7 @@ class TrialEnv(gymnasium.Env[Observation, Any]):
         rows = self._buffers.observation
         return {
             **{key: array[0, ...].copy() for key, array in rows.items()},
-            "previous_action": int(rows["previous_action"][0]),
+            **({} if self.suite.continuous else {"previous_action": int(rows["previous_action"][0])}),
             "attempt_start": int(rows["attempt_start"][0]),
         }
 

@@ -60,6 +60,14 @@ QUICK = ("RepeatFirstEasy", "RepeatPreviousEasy", "HigherLowerEasy", "Multiarmed
 class Popgym:
     """The source ``popgym:NAME``."""
 
+    slow = False
+    extra = None
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """All tasks."""
+        return NAMES
+
     @staticmethod
     def task(name: str, **protocol: Any) -> Task:
         """A task by its name, with the settings of `Task` that differ from one plain attempt.

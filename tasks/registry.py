@@ -21,7 +21,8 @@ SUITES: dict[str, str] = {
 SOURCES: dict[str, str] = {
     "popgym": "tasks.popgym:Popgym",
 }
-"""First part of a task id -> ``module:class`` with ``task(name)`` and ``make(name)``."""
+"""First part of a task id -> ``module:class`` with ``task(name, **protocol)``, ``make(name, **options)``,
+``names()``, ``slow`` (whether its simulators are worth a process of their own) and ``extra`` (what to install)."""
 
 
 def load_suite(
@@ -54,18 +55,26 @@ def load_suite(
 
 
 def make_simulator(task: "Task") -> "gymnasium.Env[Any, Any]":
-    """A new simulator of the task.
+    """A new simulator of the task, with the task's options.
 
     Raises:
         ValueError: no source knows the task's id.
         ImportError: the simulator needs a package that is not installed; the message says which.
     """
-    if task.make is not None:
-        simulator: gymnasium.Env[Any, Any] = task.make()
-        return simulator
-    source, _, name = task.id.partition(":")
-    made: gymnasium.Env[Any, Any] = _load(SOURCES[_known(source, SOURCES, "source of tasks")]).make(name)
+    name = task.id.partition(":")[2]
+    made: gymnasium.Env[Any, Any] = (
+        source_of(task).make(name, **task.options) if task.make is None else task.make(**task.options)
+    )
     return made
+
+
+def source_of(task: "Task") -> Any:
+    """The class that knows the simulators of a task's id.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return _load(SOURCES[_known(task.id.partition(":")[0], SOURCES, "source of tasks")])
 
 
 def _find(name: str) -> "Suite":

@@ -1,6 +1,12 @@
-"""From a simulator's spaces to flat numbers: observations become zero-padded vectors, actions become 0 .. n-1."""
+"""From a simulator's spaces to the suite's.
 
+Images, grids and words keep their form and all else becomes one vector, each padded with zeros; discrete actions become
+0 .. n-1, continuous ones numbers in [-1, 1].
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from math import prod
 from typing import Any, Protocol, TypeAlias
@@ -10,7 +16,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from tasks.registry import make_simulator
-from tasks.task import Task
+from tasks.task import ARRAYS, VECTOR, Task
 
 # Every finite float32, so that the space says what is promised: any number, but never NaN and never infinity.
 LARGEST = float(np.finfo(np.float32).max)
@@ -113,29 +119,141 @@ class Sequenced:
             part.write(observation[key], row, offset + first)
 
 
-@dataclass(frozen=True)
-class Interface:
-    """What the suite needs to know of one simulator."""
+_IMAGE_SIDE = 16
 
-    flatten: Flattener
-    """Writes the observation."""
-    actions: tuple[Any, ...]
-    """The simulator's own action behind each number."""
+
+class Kept:
+    """An array of whole numbers that keeps its form: an image, a grid of codes, or words."""
+
+    def __init__(self, name: str, space: "spaces.Space[Any]") -> None:
+        ranks = {"image": 3, "grid": 3, "tokens": 1}
+        rank = ranks[name]
+        if not isinstance(space, spaces.Box) or space.dtype is None or space.dtype.kind not in "ui":
+            raise ValueError(f"expected {name!r} to be a Box of whole numbers, got {space}")
+        if len(space.shape) != rank or int(space.low.min()) < 0:
+            raise ValueError(f"expected {name!r} to have {rank} axes and no numbers below 0, got {space}")
+        self.shape, self.high = space.shape, int(space.high.max())
+        self.dtype = np.dtype(np.uint8 if self.high <= np.iinfo(np.uint8).max else np.int32)
+        # Any byte is within an image's bounds; a code or a word beyond them would be looked up in a table.
+        self.bounded = self.high != np.iinfo(np.uint8).max
+
+    def write(self, observation: Any, target: NDArray[Any]) -> None:
+        """Write into ``target``, which has this shape.
+
+        Raises:
+            ValueError: the observation is not of the space.
+        """
+        array = np.asarray(observation)
+        if array.shape != self.shape or array.dtype.kind not in "ui":
+            raise ValueError(f"expected whole numbers of shape {self.shape}, got {array.dtype} of shape {array.shape}")
+        if self.bounded and (array.max() > self.high or array.min() < 0):
+            raise ValueError(f"expected numbers from 0 to {self.high}, got {array.min()} to {array.max()}")
+        target[...] = array
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """Box actions: the suite's numbers in [-1, 1] span the simulator's own bounds."""
+
+    space: spaces.Box
+
+    @cached_property
+    def size(self) -> int:
+        """Numbers in an action."""
+        return prod(self.space.shape)
+
+    def decode(self, action: Row) -> NDArray[Any]:
+        """The simulator's action behind the first numbers of a padded one."""
+        low, high = self.space.low.ravel(), self.space.high.ravel()
+        own = np.clip(action[: self.size], -1.0, 1.0)
+        return (low + 0.5 * (own + 1.0) * (high - low)).astype(self.space.dtype).reshape(self.space.shape)
+
+
+class Interface:
+    """What the suite needs to know of one simulator.
+
+    Args:
+        observation: the simulator's observation space.
+        action: its action space.
+    Raises:
+        ValueError: a space that no suite can hold.
+    """
+
+    def __init__(self, observation: "spaces.Space[Any]", action: "spaces.Space[Any]") -> None:
+        kept = dict(_kept(observation))
+        self.kept = {name: Kept(name, space) for name, space in kept.items()}
+        self.bare = isinstance(observation, spaces.Box) and bool(kept)
+        """Whether the whole observation is one array that keeps its form."""
+        rest = _without(observation, kept)
+        self.flatten: Flattener | None = None if rest is None else flattener(rest)
+        self.continuous: Continuous | None = None
+        self.actions: tuple[Any, ...] = ()
+        """The simulator's own action behind each number, where actions are discrete."""
+        if isinstance(action, spaces.Box):
+            self.continuous = _bounded(action)
+        else:
+            self.actions = numbered_actions(action)
+
+    @property
+    def width(self) -> int:
+        """Numbers in the vector."""
+        return 0 if self.flatten is None else self.flatten.width
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The parts that the observation has, sorted."""
+        return tuple(sorted([*self.kept, *([VECTOR] if self.width else [])]))
+
+    @property
+    def num_actions(self) -> int:
+        """Discrete actions, or numbers in a continuous one."""
+        return len(self.actions) if self.continuous is None else self.continuous.size
 
 
 def interface_of(task: Task) -> Interface:
     """Read the spaces of a task's simulator.
 
     Raises:
-        ValueError: a space that cannot be flattened, naming the task.
+        ValueError: a space that no suite can hold, naming the task.
     """
     simulator = make_simulator(task)
     try:
-        return Interface(flattener(simulator.observation_space), numbered_actions(simulator.action_space))
+        return Interface(simulator.observation_space, simulator.action_space)
     except ValueError as error:
         raise ValueError(f"task {task.name!r}: {error}") from error
     finally:
         simulator.close()
+
+
+def _kept(space: "spaces.Space[Any]") -> Iterable[tuple[str, "spaces.Space[Any]"]]:
+    if _is_image(space):
+        yield "image", space
+    elif isinstance(space, spaces.Dict):
+        yield from ((name, space.spaces[name]) for name in ARRAYS if name in space.spaces)
+
+
+def _without(space: "spaces.Space[Any]", kept: dict[str, Any]) -> "spaces.Space[Any] | None":
+    if not kept:
+        return space
+    if not isinstance(space, spaces.Dict):
+        return None
+    rest = {name: part for name, part in space.spaces.items() if name not in kept}
+    return spaces.Dict(rest) if rest else None
+
+
+def _is_image(space: "spaces.Space[Any]") -> bool:
+    return (
+        isinstance(space, spaces.Box)
+        and space.dtype == np.uint8
+        and len(space.shape) == 3
+        and min(space.shape[:2]) >= _IMAGE_SIDE
+    )
+
+
+def _bounded(space: spaces.Box) -> Continuous:
+    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+        raise ValueError(f"expected continuous actions with finite bounds, got {space}")
+    return Continuous(space)
 
 
 def flattener(space: "spaces.Space[Any]") -> Flattener:
@@ -171,22 +289,50 @@ def numbered_actions(space: "spaces.Space[Any]") -> tuple[Any, ...]:
             for action in actions:
                 action.flags.writeable = False
             return actions
-    raise ValueError(
-        f"expected discrete actions (Discrete or MultiDiscrete), got {space}: continuous actions are not supported"
-    )
+    raise ValueError(f"expected discrete actions (Discrete or MultiDiscrete) or continuous ones (Box), got {space}")
 
 
-def trial_space(*, width: int, num_actions: int) -> spaces.Dict:
+def padded_arrays(interfaces: Iterable[Interface]) -> "dict[str, spaces.Box]":
+    """For every part that keeps its form and that some task has: the space that holds all of them."""
+    interfaces = list(interfaces)
+    found: dict[str, spaces.Box] = {}
+    for name in ARRAYS:
+        parts = [interface.kept[name] for interface in interfaces if name in interface.kept]
+        if parts:
+            shape = tuple(map(max, zip(*(part.shape for part in parts), strict=True)))
+            dtype = max((part.dtype for part in parts), key=lambda dtype: dtype.itemsize)
+            box: Any = spaces.Box
+            found[name] = box(0, max(part.high for part in parts), shape, dtype.type)
+    return found
+
+
+def trial_space(
+    *,
+    width: int,
+    num_actions: int,
+    continuous: bool = False,
+    arrays: "dict[str, spaces.Box] | None" = None,
+    present: int = 0,
+) -> spaces.Dict:
     """What an agent sees at every step of a trial.
 
     Args:
-        width: of the padded observation, the flag included.
-        num_actions: of the padded action set; this number as `previous_action` means that there was none yet.
+        width: of the padded vector, the flag included; 0: there is none.
+        num_actions: of the padded action set; this number as `previous_action` means that there was none yet. For
+            continuous actions their numbers; zeros then mean that there was none yet.
+        arrays: images, grids and words.
+        present: observation keys, if the tasks do not all have the same; 0: they do.
     """
+    vector = {VECTOR: spaces.Box(-LARGEST, LARGEST, (width,), np.float32)} if width else {}
+    previous: spaces.Space[Any] = (
+        spaces.Box(-1.0, 1.0, (num_actions,), np.float32) if continuous else spaces.Discrete(num_actions + 1)
+    )
     return spaces.Dict(
         {
-            "vector": spaces.Box(-LARGEST, LARGEST, (width,), np.float32),
-            "previous_action": spaces.Discrete(num_actions + 1),
+            **vector,
+            **(arrays or {}),
+            **({"present": spaces.Box(0, 1, (present,), np.int8)} if present else {}),
+            "previous_action": previous,
             "previous_reward": spaces.Box(-LARGEST, LARGEST, (), np.float32),
             "attempt_start": spaces.Discrete(2, dtype=np.int8),
             "time": spaces.Box(0, np.iinfo(np.int32).max, (), np.int32),

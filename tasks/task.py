@@ -1,9 +1,14 @@
 """One task of a suite: which simulator, and how a trial of it is played and paid."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+SEEDS = (0, 2**63 - 1)
+ARRAYS = ("image", "grid", "tokens")
+"""Parts of an observation that keep their form; everything else becomes the vector."""
+VECTOR = "vector"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +29,19 @@ class Task:
     """What an attempt meets: an instance of its own, or the same one in all attempts of the trial."""
     max_steps: int | None = None
     """Steps after which the whole trial is truncated; None: when its last attempt ends."""
-    make: Callable[[], Any] | None = None
+    seeds: tuple[int, int] | None = None
+    """Training draws the instances' seeds from low to high - 1; None: from all."""
+    test_seeds: tuple[int, int] | None = None
+    """The same for evaluation; None: as in training, from generators that training does not use."""
+    weight: float = 1.0
+    """How often the task is drawn, next to the others, where the suite samples by weight. Above 0."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments for whatever builds the simulator."""
+    make: Callable[..., Any] | None = None
     """Builds the simulator; None: the source that the id names does.
 
-    A simulator is a `gymnasium.Env` with discrete actions that draws all its randomness from ``reset(seed=...)``.
+    A simulator is a `gymnasium.Env` that draws all its randomness from ``reset(seed=...)``. If it has a true attribute
+    ``marks_attempts``, it is also told the attempt's number, by ``options={"attempt": 0}`` and so on.
     """
 
     def __post_init__(self) -> None:
@@ -49,3 +63,9 @@ class Task:
             raise ValueError(f"task {self.name!r}: instance must be 'fresh' or 'same', got {self.instance!r}")
         if self.max_steps is not None and self.max_steps < 1:
             raise ValueError(f"task {self.name!r}: max_steps must be at least 1 or None, got {self.max_steps}")
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise ValueError(f"task {self.name!r}: weight must be a finite number above 0, got {self.weight}")
+        for name in ("seeds", "test_seeds"):
+            span = getattr(self, name)
+            if span is not None and not SEEDS[0] <= span[0] < span[1] <= SEEDS[1]:
+                raise ValueError(f"task {self.name!r}: expected {name} with 0 <= low < high < 2**63, got {span}")

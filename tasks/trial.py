@@ -1,19 +1,22 @@
 """The trial: consecutive attempts at one task, played by one slot.
 
 A slot draws, when a trial begins and only then, from its own generator: the task (unless it is fixed), the simulator's
-seed for every attempt, and a key from which invalid actions are replaced. So the tasks and instances that a slot meets
-do not depend on what the agent does, and two agents with the same seed are measured on the same ones.
+seed for every attempt, and a key from which invalid actions are replaced. So the instances that a slot meets do not
+depend on what the agent does, and two agents with the same seed are measured on the same ones.
 """
 
+import contextlib
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.registry import make_simulator
 from tasks.spaces import LARGEST
+from tasks.task import SEEDS, VECTOR
 
 if TYPE_CHECKING:
     import gymnasium
@@ -21,8 +24,13 @@ if TYPE_CHECKING:
     from tasks.suite import Suite
 
 
+Allocate: TypeAlias = Callable[[tuple[int, ...], Any], NDArray[Any]]
+
+
 class SimulatorError(RuntimeError):
     """A simulator failed, or answered with something that is not an observation or a reward."""
+
+    task_name: str = ""
 
 
 class Pool:
@@ -53,6 +61,8 @@ class Buffers:
     """What all slots write into, one row each."""
 
     observation: dict[str, NDArray[Any]]
+    final: dict[str, NDArray[Any]]
+    """The last observation of a slot's last finished trial."""
     reward: NDArray[np.float32]
     raw_reward: NDArray[np.float32]
     terminated: NDArray[np.bool_]
@@ -60,20 +70,31 @@ class Buffers:
     attempt: NDArray[np.int32]
     paid: NDArray[np.bool_]
     task_id: NDArray[np.int32]
+    next_task_id: NDArray[np.int32]
+    """The task of the observation that is there now."""
+    weights: NDArray[np.float64]
+    """[task] how often each is drawn, where the suite does not draw all alike."""
 
     @classmethod
-    def zeros(cls, suite: "Suite", num_slots: int) -> "Buffers":
+    def zeros(cls, suite: "Suite", num_slots: int, allocate: Allocate = np.zeros) -> "Buffers":
         """Empty buffers for this many slots."""
         space = suite.observation_space.spaces
+
+        def observations() -> dict[str, NDArray[Any]]:
+            return {key: allocate((num_slots, *(part.shape or ())), part.dtype) for key, part in space.items()}
+
         return cls(
-            observation={key: np.zeros((num_slots, *(part.shape or ())), part.dtype) for key, part in space.items()},
-            reward=np.zeros(num_slots, np.float32),
-            raw_reward=np.zeros(num_slots, np.float32),
-            terminated=np.zeros(num_slots, np.bool_),
-            truncated=np.zeros(num_slots, np.bool_),
-            attempt=np.zeros(num_slots, np.int32),
-            paid=np.zeros(num_slots, np.bool_),
-            task_id=np.zeros(num_slots, np.int32),
+            observation=observations(),
+            final=observations(),
+            reward=allocate((num_slots,), np.float32),
+            raw_reward=allocate((num_slots,), np.float32),
+            terminated=allocate((num_slots,), np.bool_),
+            truncated=allocate((num_slots,), np.bool_),
+            attempt=allocate((num_slots,), np.int32),
+            paid=allocate((num_slots,), np.bool_),
+            task_id=allocate((num_slots,), np.int32),
+            next_task_id=allocate((num_slots,), np.int32),
+            weights=allocate((suite.num_tasks,), np.float64),
         )
 
 
@@ -87,8 +108,11 @@ class Slot:
 
     def __init__(self, suite: "Suite", buffers: Buffers, pool: Pool, index: int, fixed_task: int | None) -> None:
         self.suite, self.pool, self.index, self.fixed_task = suite, pool, index, fixed_task
-        self.out, self.row = buffers, buffers.observation["vector"][index]
-        self.replaces = suite.invalid_actions == "random"
+        self.out = buffers
+        self.seen = {key: array[index, ...] for key, array in buffers.observation.items()}
+        self.continuous, self.flagged = suite.continuous, suite.flagged
+        self.row = self.seen.get(VECTOR)
+        self.arrays = [self.seen[key] for key in suite.keys]
         self.task_id = -1 if fixed_task is None else fixed_task
         self.simulator: gymnasium.Env[Any, Any] | None = None
         self.playing = False
@@ -99,36 +123,75 @@ class Slot:
         sequence = np.random.SeedSequence(seed, spawn_key=(self.index,))
         self.generator = np.random.Generator(np.random.PCG64(sequence))
 
-    def begin(self) -> None:
-        """Begin the next trial and write its first observation."""
-        self.origin: dict[str, Any] = dict(self.generator.bit_generator.state)
-        self.actions: list[int] = []
-        self.release()
-        if self.fixed_task is None:
-            self.task_id = int(self.generator.integers(self.suite.num_tasks))
-        self.simulator = self.pool.take(self.task_id)
-        self.task = task = self.suite.tasks[self.task_id]
+    def begin(self, task: int | None = None) -> None:
+        """Begin the next trial and write its first observation.
+
+        Args:
+            task: the task that was drawn when this trial began the first time; None: draw it.
+        Raises:
+            SimulatorError: the simulator failed.
+        """
+        self.draw(task)
+        task_ = self.task
         interface = self.suite.interfaces[self.task_id]
-        self.decode, self.num_valid = interface.actions, len(interface.actions)
-        self.flatten, self.own_row = interface.flatten, self.row[: interface.flatten.width]
-        self.limit = self.suite.num_actions if self.replaces else self.num_valid
-        self.last_attempt = task.warmup_attempts + task.attempts - 1
-        self.max_steps = task.max_steps or 0
-        self.largest_reward = LARGEST / max(1.0, task.reward_scale)
-        *self.seeds, self.key = self.generator.integers(2**63 - 1, size=self.last_attempt + 2).tolist()
-        if task.instance == "same":
-            self.seeds = self.seeds[:1] * len(self.seeds)
+        self.interface, self.decode, self.num_valid = interface, interface.actions, interface.num_actions
+        self.limit = self.num_valid if self.suite.invalid_actions == "mask" else self.suite.num_actions
+        self.flatten = interface.flatten
+        width = interface.width
+        self.own_row = None if self.row is None else self.row[:width]
+        self.parts = [
+            (key, part, self.seen[key][tuple(slice(n) for n in part.shape)]) for key, part in interface.kept.items()
+        ]
+        self.last_attempt = task_.warmup_attempts + task_.attempts - 1
+        self.max_steps = task_.max_steps or 0
+        self.largest_reward = LARGEST / max(1.0, task_.reward_scale)
         self.replacement: random.Random | None = None
         self.attempt, self.time, self.attempt_time = -1, 0, 0
         self.attempt_returns = [0.0] * (self.last_attempt + 1)
-        self.row.fill(0.0)
+        for array in self.arrays:
+            array.fill(0)
         observation, i = self.out.observation, self.index
-        observation["previous_action"][i] = self.suite.num_actions
+        observation["previous_action"][i] = 0 if self.continuous else self.suite.num_actions
         observation["previous_reward"][i] = 0.0
         observation["attempt_start"][i] = 1
         observation["time"][i] = 0
+        if "present" in observation:
+            observation["present"][i] = self.suite.present[self.task_id]
+        try:
+            self.simulator = self.pool.take(self.task_id)
+            self.marks = bool(getattr(self.simulator, "marks_attempts", False))
+        except Exception as error:
+            self.attempt = 0
+            raise self._fault(error) from error
         self._begin_attempt()
+        self.out.next_task_id[i] = self.task_id
         self.playing = True
+
+    def draw(self, task: int | None = None) -> None:
+        """Draw what belongs to a trial, without playing it."""
+        self.origin: dict[str, Any] = dict(self.generator.bit_generator.state)
+        self.actions: list[Any] = []
+        self.release()
+        if self.fixed_task is None:
+            drawn = self._drawn_task()
+            self.task_id = drawn if task is None else task
+        self.task = self.suite.tasks[self.task_id]
+        low, high = self.task.seeds or SEEDS
+        attempts = self.task.warmup_attempts + self.task.attempts
+        if (low, high) == SEEDS:
+            *self.seeds, self.key = self.generator.integers(2**63 - 1, size=attempts + 1).tolist()
+        else:
+            self.seeds = self.generator.integers(low, high, size=attempts).tolist()
+            self.key = int(self.generator.integers(2**63 - 1))
+        if self.task.instance == "same":
+            self.seeds = self.seeds[:1] * len(self.seeds)
+
+    def _drawn_task(self) -> int:
+        if self.suite.sampling == "uniform":
+            return int(self.generator.integers(self.suite.num_tasks))
+        shares = np.cumsum(self.out.weights)
+        place = int(np.searchsorted(shares, self.generator.random() * shares[-1], side="right"))
+        return min(place, self.suite.num_tasks - 1)
 
     def release(self) -> None:
         """End the trial and hand the simulator back."""
@@ -137,28 +200,34 @@ class Slot:
             self.pool.give(self.task_id, self.simulator)
             self.simulator = None
 
-    def check(self, action: int) -> None:
+    def check(self, action: Any) -> None:
         """Refuse an action that cannot be played.
 
         Raises:
-            ValueError: it is beyond the action set (with "mask": the task's own one).
+            ValueError: it is beyond the action set (with "mask": the task's own one), or not a finite number.
         """
-        if not 0 <= action < self.limit:
-            also = "" if self.replaces else f" (invalid_actions='mask': the task has {self.num_valid} actions)"
+        if self.continuous:
+            if not np.isfinite(action).all():
+                raise ValueError(
+                    f"slot {self.index}, task {self.task.name!r}: expected finite numbers as action, got {action}"
+                )
+        elif not 0 <= action < self.limit:
+            masked = self.suite.invalid_actions == "mask"
+            also = f" (invalid_actions='mask': the task has {self.num_valid} actions)" if masked else ""
             raise ValueError(
                 f"slot {self.index}, task {self.task.name!r}: "
                 f"expected an action from 0 to {self.limit - 1}{also}, got {action}"
             )
 
-    def step(self, action: int) -> bool:
-        """Play one action that `check` allows.
+    def step(self, action: Any) -> bool:
+        """Play one action that `check` allows: a number, or an array of numbers where actions are continuous.
 
         Returns:
             Whether the trial has ended; its last observation is then in the row.
         Raises:
             SimulatorError: the simulator failed, or gave something that is no observation or no finite reward.
         """
-        self.actions.append(action)
+        self.actions.append(action.tolist() if self.continuous else action)
         raw, terminated, truncated = self._play(action)
         i, out, seen, attempt, task = self.index, self.out, self.out.observation, self.attempt, self.task
         self.time += 1
@@ -171,8 +240,8 @@ class Slot:
         out.attempt[i] = attempt
         out.paid[i] = paid
         out.task_id[i] = self.task_id
-        if self.replaces:
-            self.row[-1] = action >= self.num_valid
+        if self.flagged:
+            self.row[-1] = action >= self.num_valid  # type: ignore[index]
         seen["previous_action"][i] = action
         seen["previous_reward"][i] = trained
         seen["time"][i] = self.time
@@ -189,6 +258,16 @@ class Slot:
         self.playing = not over
         return over
 
+    def action_of(self, saved: Any) -> Any:
+        """An action as `step` takes it, from what a saved state holds.
+
+        Raises:
+            ValueError: it is none that this trial could have played.
+        """
+        action = np.array(saved, np.float32) if self.continuous else saved
+        self.check(action)
+        return action
+
     def summary(self) -> dict[str, Any]:
         """What the trial came to, on the raw scale. Attempts that `max_steps` cut off count 0."""
         return {
@@ -198,28 +277,43 @@ class Slot:
             "length": self.time,
         }
 
-    def _play(self, action: int) -> tuple[float, bool, bool]:
-        row = self.own_row
-        row.fill(0.0)
+    def _play(self, action: Any) -> tuple[float, bool, bool]:
         try:
-            # An action that the task does not have is replaced by a random one that it has.
-            played = self.decode[action if action < self.num_valid else self._replace()]
+            if self.continuous:
+                played = self.interface.continuous.decode(action)  # type: ignore[union-attr]
+            else:  # an action that the task does not have is replaced by a random one that it has
+                played = self.decode[action if action < self.num_valid else self._replace()]
             observation, reward, terminated, truncated, _ = self.simulator.step(played)  # type: ignore[union-attr]
             raw = reward if type(reward) is float else _number(reward)
             if not -self.largest_reward <= raw <= self.largest_reward:
                 raise ValueError(f"expected a reward that is a finite float32 once scaled, got {raw}")
-            self.flatten.write(observation, row, 0)
+            self._write(observation)
             return raw, bool(terminated), bool(truncated)
         except Exception as error:
             raise self._fault(error) from error
 
+    def _write(self, observation: Any) -> None:
+        if self.flatten is not None:
+            row = self.own_row
+            row.fill(0.0)  # type: ignore[union-attr]
+            self.flatten.write(observation, row, 0)  # type: ignore[arg-type]
+        if self.parts:
+            if self.interface.bare:
+                _, part, target = self.parts[0]
+                part.write(observation, target)
+            else:
+                for key, part, target in self.parts:
+                    part.write(observation[key], target)
+
     def _begin_attempt(self) -> None:
         self.attempt += 1
         self.attempt_time = 0
-        self.own_row.fill(0.0)
         try:
-            observation, _ = self.simulator.reset(seed=self.seeds[self.attempt])  # type: ignore[union-attr]
-            self.flatten.write(observation, self.own_row, 0)
+            options = {"attempt": self.attempt} if self.marks else None
+            observation, _ = self.simulator.reset(  # type: ignore[union-attr]
+                seed=self.seeds[self.attempt], **({} if options is None else {"options": options})
+            )
+            self._write(observation)
         except Exception as error:
             raise self._fault(error) from error
 
@@ -229,11 +323,20 @@ class Slot:
         return int(self.replacement.random() * self.num_valid)
 
     def _fault(self, error: Exception) -> SimulatorError:
-        self.playing, self.simulator = False, None  # whatever it is now, no other trial shall get it
-        return SimulatorError(
+        self.playing = False
+        _close_quietly(self.simulator)  # whatever it is now, no other trial shall get it
+        self.simulator = None
+        fault = SimulatorError(
             f"task {self.task.name!r} (simulator reset with seed {self.seeds[self.attempt]}, attempt {self.attempt}, "
             f"step {self.attempt_time}; step {self.time} of the trial): {type(error).__name__}: {error}"
         )
+        fault.task_name = self.task.name
+        return fault
+
+
+def _close_quietly(simulator: Any) -> None:
+    with contextlib.suppress(Exception):
+        simulator.close()
 
 
 def _number(reward: Any) -> float:

@@ -3,7 +3,9 @@
 Departs: from Gymnasium's own vector environments in the infos, which are arrays over all slots at every step.
 """
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -12,12 +14,20 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from tasks.trial import Buffers, Pool, Slot
+from tasks.group import Dropped, Ended, Event, SlotGroup
+from tasks.trial import Buffers, SimulatorError
+from tasks.worker import Exchange, SharedMemory, Worker, WorkerLost, shared_size
 
 if TYPE_CHECKING:
     from tasks.suite import Suite
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
+
+
+def _close_all(workers: Sequence[Worker], memory: SharedMemory) -> None:
+    for worker in workers:
+        worker.close()
+    memory.file.close()
 
 
 class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
@@ -28,28 +38,63 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
     Args:
         num_slots: trials side by side, at least 1.
         seed: slot ``i`` draws from ``SeedSequence(seed, spawn_key=(i,))`` alone.
-        task_of_slot: the task that each slot always plays; None: drawn uniformly for every trial.
+        task_of_slot: the task that each slot always plays; None: drawn for every trial, as the suite's `sampling` says.
+        workers: processes that the simulators run in; 0: in this one, where one that hangs cannot be noticed.
+        max_faults: times in a row that a task's simulator may fail before `step` raises; each time its trial is dropped
+            and the simulator built anew. 0: `step` raises at the first failure.
+        patience: seconds after which a worker that does not answer is taken for hung, and replaced.
     """
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012  # as in the base class
 
     def __init__(
-        self, suite: "Suite", num_slots: int, *, seed: int | None = None, task_of_slot: Sequence[int] | None = None
+        self,
+        suite: "Suite",
+        num_slots: int,
+        *,
+        seed: int | None = None,
+        task_of_slot: Sequence[int] | None = None,
+        workers: int = 0,
+        max_faults: int = 0,
+        patience: float = 60.0,
     ) -> None:
         if num_slots < 1:
             raise ValueError(f"expected at least one slot, got num_slots={num_slots}")
         if task_of_slot is not None and len(task_of_slot) != num_slots:
             raise ValueError(f"expected a task for each of {num_slots} slots, got {len(task_of_slot)} in task_of_slot")
-        self.suite, self.num_envs = suite, num_slots
+        if workers < 0 or max_faults < 0 or not patience > 0:
+            raise ValueError(
+                f"expected workers >= 0, max_faults >= 0 and patience > 0, got {workers}, {max_faults} and {patience}"
+            )
+        self.suite, self.num_envs, self.max_faults = suite, num_slots, max_faults
         self.single_observation_space, self.single_action_space = suite.observation_space, suite.action_space
         self.observation_space = batch_space(suite.observation_space, num_slots)
         self.action_space = batch_space(suite.action_space, num_slots)
-        self._masks = suite.action_mask if suite.invalid_actions == "mask" else None
-        self._buffers, self._pool = Buffers.zeros(suite, num_slots), Pool(suite)
+        self._masks = suite.action_mask if suite.invalid_actions == "mask" or suite.continuous else None
+        self._sizes = suite.action_mask.sum(axis=1)
         self._tasks = None if task_of_slot is None else [suite.task_id(task) for task in task_of_slot]
-        tasks: Sequence[int | None] = self._tasks or [None] * num_slots
-        self._slots = [Slot(suite, self._buffers, self._pool, i, task) for i, task in enumerate(tasks)]
-        self._next_task_id = np.zeros(num_slots, np.int32)
+        fixed: Sequence[int | None] = self._tasks or [None] * num_slots
+        workers = min(workers, num_slots)
+        if workers:
+            self._memory = SharedMemory.create(shared_size(suite, num_slots, workers))
+            self._exchange = Exchange(suite, num_slots, workers, self._memory.allocate)
+        else:
+            self._exchange = Exchange(suite, num_slots, 0, np.zeros)
+        self._buffers: Buffers = self._exchange.buffers
+        self._buffers.weights[:] = [task.weight for task in suite.tasks]
+        self._group = None if workers else SlotGroup(suite, self._buffers, range(num_slots), fixed, tries=max_faults)
+        ends = [num_slots * i // max(1, workers) for i in range(workers + 1)]
+        self._workers = [
+            Worker(
+                suite, self._exchange, self._memory, number, workers, range(a, b), fixed[a:b],
+                tries=max_faults, patience=patience,
+            )
+            for number, (a, b) in enumerate(pairwise(ends))
+        ]  # fmt: skip
+        if workers:  # processes must not outlive an environment that nobody closed
+            self._end = weakref.finalize(self, _close_all, self._workers, self._memory)
+        self._failures = [0] * suite.num_tasks
+        self._fatal: str | None = None
         self._begun = False
         self._seed(seed)
 
@@ -60,8 +105,8 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         """
         if seed is not None:
             self._seed(seed)
-        for slot in self._slots:
-            self._begin(slot)
+        self._fatal, self._failures = None, [0] * self.suite.num_tasks
+        self._everywhere("begin")
         self._begun = True
         return self._first()
 
@@ -73,19 +118,21 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         Returns:
             Observation, trained reward, terminated, truncated, infos. The infos always hold "raw_reward", "attempt",
             "paid" and "task_id" of this transition and "next_task_id" of the observation returned (and with "mask"
-            its "action_mask"); when some trial ended also "final_obs" (rows valid where terminated or truncated) and
-            "trials", a list of (slot, summary).
+            its "action_mask"); when some trial ended also "final_obs" (rows valid where it ended) and "trials", a list
+            of (slot, summary); when trials were dropped "dropped", the slots (truncated, without final observation),
+            and "faults", a list of (slot, what happened).
         Raises:
             ValueError: an action is no action of its slot; then no slot has moved.
-            SimulatorError: a simulator failed; call `reset` before going on.
+            SimulatorError: a simulator failed, and failures are not allowed: call `reset` before going on. Or a task
+                failed more than `max_faults` times in a row before this step: no slot has moved.
         """
         if not self._begun:
             raise ResetNeeded("call reset() first: no trial has begun, or a simulator failed")
-        chosen = self._integers(actions)
-        for slot, action in zip(self._slots, chosen, strict=True):
-            slot.check(action)
+        if self._fatal is not None:
+            raise SimulatorError(self._fatal)
+        self._exchange.actions[:] = self._checked(actions)
         self._begun = False  # until all have moved: after a failure the slots are out of step
-        ended = [slot for slot, action in zip(self._slots, chosen, strict=True) if slot.step(action)]
+        events = self._play()
         out = self._buffers
         infos: dict[str, Any] = {
             "raw_reward": out.raw_reward.copy(),
@@ -93,16 +140,24 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
             "paid": out.paid.copy(),
             "task_id": out.task_id.copy(),
         }
-        if ended:
-            infos["final_obs"] = self._observation()
-            infos["trials"] = [(slot.index, slot.summary()) for slot in ended]
-            for slot in ended:
-                self._begin(slot)
-        infos["next_task_id"] = self._next_task_id.copy()
+        if events:
+            self._tell(events, infos)
+        infos["next_task_id"] = out.next_task_id.copy()
         if self._masks is not None:
-            infos["action_mask"] = self._masks[self._next_task_id]
+            infos["action_mask"] = self._masks[out.next_task_id]
         self._begun = True
         return self._observation(), out.reward.copy(), out.terminated.copy(), out.truncated.copy(), infos
+
+    def set_task_weights(self, weights: Sequence[float]) -> None:
+        """How often each task is drawn from now on, where the suite's `sampling` is not uniform.
+
+        Raises:
+            ValueError: they are not one finite number of at least 0 a task, and one of them above 0.
+        """
+        array = np.asarray(weights, np.float64)
+        if array.shape != (self.suite.num_tasks,) or not np.isfinite(array).all() or array.min() < 0 or not array.sum():
+            raise ValueError(f"expected {self.suite.num_tasks} weights of at least 0, one above 0, got {weights}")
+        self._buffers.weights[:] = array
 
     def state_dict(self) -> dict[str, Any]:
         """Where every slot stands: its generator when its trial began, and the actions since. Fit for JSON.
@@ -112,8 +167,11 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         """
         if not self._begun:
             raise ResetNeeded("call reset() first: no trial has begun, so there is no state")
-        slots = [{"generator": slot.origin, "actions": list(slot.actions)} for slot in self._slots]
-        return {"protocol": self._protocol(), "slots": slots}
+        if self._group is not None:
+            slots = self._group.states()
+        else:
+            slots = [state for states in self._ask("states") for state in states]
+        return {"protocol": self._protocol(), "slots": slots, "weights": self._buffers.weights.tolist()}
 
     def load_state_dict(self, state: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
         """Rebuild the trials of a `state_dict` by playing their actions again.
@@ -133,48 +191,124 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
                     f"the state is of another suite: its {key} is {state['protocol'].get(key)}, expected {value}"
                 )
         self._begun = False
-        for slot, saved in zip(self._slots, state["slots"], strict=True):
-            slot.generator.bit_generator.state = saved["generator"]
-            self._begin(slot)
-            for action in saved["actions"]:
-                slot.check(action)
-                slot.step(action)
+        if "weights" in state:
+            self.set_task_weights(state["weights"])
+        if self._group is not None:
+            self._group.load(state["slots"])
+        else:
+            self._ask("load", lambda worker: ([state["slots"][i] for i in worker.indices],))
         self._begun = True
         return self._first()
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the simulators."""
         self._begun = False
-        for slot in self._slots:
-            slot.release()
-        self._pool.close()
+        if self._group is not None:
+            self._group.close()
+        else:
+            self._end()
+
+    def _play(self) -> list[Event]:
+        if self._group is not None:
+            actions = self._exchange.actions
+            return self._group.step(list(actions.copy()) if self.suite.continuous else actions.tolist())
+        for worker in self._workers:
+            worker.send_step()
+        return self._events()
+
+    def _events(self) -> list[Event]:
+        """What the workers answer; one that is lost is replaced if failures are allowed."""
+        events: list[Event] = []
+        failure: SimulatorError | None = None
+        for worker in self._workers:  # all must be heard, or a later question would get an earlier answer
+            try:
+                events += worker.receive()
+            except WorkerLost as lost:
+                try:
+                    if self.max_faults == 0:
+                        raise SimulatorError(worker.lost(lost)) from lost
+                    events += worker.replace(lost)
+                except SimulatorError as error:
+                    failure = error
+            except SimulatorError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        return events
+
+    def _everywhere(self, command: str, *given: Any) -> None:
+        if self._group is not None:
+            getattr(self._group, command)(*given)
+            return
+        for worker in self._workers:
+            worker.send(command, *given)
+        self._events()
+
+    def _ask(self, command: str, given: Callable[[Worker], tuple[Any, ...]] = lambda worker: ()) -> list[Any]:
+        for worker in self._workers:
+            worker.send(command, *given(worker))
+        try:
+            return [worker.receive() for worker in self._workers]
+        except WorkerLost as lost:
+            raise SimulatorError(f"a worker process {lost}") from lost
+
+    def _tell(self, events: list[Event], infos: dict[str, Any]) -> None:
+        ended = [(event.slot, event.summary) for event in events if isinstance(event, Ended)]
+        dropped = [event for event in events if isinstance(event, Dropped)]
+        if ended:
+            infos["final_obs"] = {key: array.copy() for key, array in self._buffers.final.items()}
+            infos["trials"] = ended
+            for _, summary in ended:
+                self._failures[summary["task_id"]] = 0
+        if dropped:
+            infos["dropped"] = sorted({event.slot for event in dropped})
+            infos["faults"] = [(event.slot, event.fault) for event in dropped if event.fault is not None]
+        for event in dropped:
+            if event.fault is not None:
+                self._failures[event.task_id] += 1
+                if self._failures[event.task_id] > self.max_faults:
+                    self._fatal = f"{event.fault} ({self._failures[event.task_id]} failures of this task in a row)"
 
     def _seed(self, seed: int | None) -> None:
         entropy = np.random.SeedSequence(seed).entropy  # drawn once if there is no seed
-        for slot in self._slots:
-            slot.seed(entropy)  # type: ignore[arg-type]
-
-    def _begin(self, slot: Slot) -> None:
-        slot.begin()
-        self._next_task_id[slot.index] = slot.task_id
+        self._everywhere("seed", entropy)
 
     def _first(self) -> tuple[Arrays, dict[str, Any]]:
-        infos: dict[str, Any] = {"task_id": self._next_task_id.copy()}
+        infos: dict[str, Any] = {"task_id": self._buffers.next_task_id.copy()}
         if self._masks is not None:
-            infos["action_mask"] = self._masks[self._next_task_id]
+            infos["action_mask"] = self._masks[self._buffers.next_task_id]
         return self._observation(), infos
 
     def _observation(self) -> Arrays:
         return {key: array.copy() for key, array in self._buffers.observation.items()}
 
-    def _integers(self, actions: Any) -> list[int]:
+    def _checked(self, actions: Any) -> NDArray[Any]:
         array = np.asarray(actions)
+        if self.suite.continuous:
+            shape = (self.num_envs, self.suite.num_actions)
+            if array.shape != shape or array.dtype.kind not in "fiu":
+                raise ValueError(f"expected numbers of shape {shape} as actions, got {array.dtype} of {array.shape}")
+            if not np.isfinite(array).all():
+                slot = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+                raise ValueError(f"slot {slot}: expected finite numbers as action, got {array[slot]}")
+            return array
         if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
             raise ValueError(
                 f"expected {self.num_envs} integers as actions, one a slot, got {array.dtype} of shape {array.shape}"
             )
-        integers: list[int] = array.tolist()
-        return integers
+        masked = self._masks is not None
+        limits = self._sizes[self._buffers.next_task_id] if masked else self.suite.num_actions
+        wrong = (array < 0) | (array >= limits)
+        if wrong.any():
+            slot = int(np.flatnonzero(wrong)[0])
+            task = int(self._buffers.next_task_id[slot])
+            limit = int(self._sizes[task]) if masked else self.suite.num_actions
+            also = f" (invalid_actions='mask': the task has {limit} actions)" if masked else ""
+            raise ValueError(
+                f"slot {slot}, task {self.suite.tasks[task].name!r}: "
+                f"expected an action from 0 to {limit - 1}{also}, got {array[slot]}"
+            )
+        return array
 
     def _protocol(self) -> dict[str, Any]:
         return {

@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.spaces.utils import flatdim, flatten
 
-from tasks.spaces import flattener, numbered_actions
+from tasks.spaces import Interface, Kept, flattener, numbered_actions
 
 SPACES = [
     spaces.Discrete(5),
@@ -68,6 +68,73 @@ def test_the_last_entry_of_a_multidiscrete_counts_fastest() -> None:
     ]
 
 
-def test_continuous_actions_are_refused() -> None:
-    with pytest.raises(ValueError, match="continuous actions are not supported"):
-        numbered_actions(spaces.Box(-1, 1, (1,)))
+def test_actions_that_are_neither_discrete_nor_a_box_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected discrete actions .* or continuous ones"):
+        numbered_actions(spaces.Text(3))
+
+
+def test_continuous_actions_span_the_simulators_bounds() -> None:
+    space = spaces.Box(np.array([[-2.0, 0.0]], np.float32), np.array([[2.0, 10.0]], np.float32))
+    continuous = Interface(spaces.Discrete(2), space).continuous
+    assert continuous is not None and continuous.size == 2
+    for given, expected in (
+        ([-1, -1, 9], [[-2, 0]]),
+        ([1, 1, 0], [[2, 10]]),
+        ([0, 0, 0], [[0, 5]]),
+        ([9, -9, 0], [[2, 0]]),
+    ):
+        played = continuous.decode(np.array(given, np.float32))
+        assert played.dtype == np.float32 and played.tolist() == expected
+
+
+def test_continuous_actions_without_bounds_are_refused() -> None:
+    with pytest.raises(ValueError, match="finite bounds"):
+        Interface(spaces.Discrete(2), spaces.Box(-np.inf, np.inf, (1,)))
+
+
+IMAGE = spaces.Box(0, 255, (16, 20, 3), np.uint8)
+GRID = spaces.Box(0, 10, (7, 7, 3), np.uint8)
+WORDS = spaces.Box(0, 29, (5,), np.int64)
+
+
+@pytest.mark.parametrize(
+    ("space", "keys", "width"),
+    [
+        (IMAGE, ("image",), 0),
+        (spaces.Box(0, 255, (5, 5, 3), np.uint8), ("vector",), 75),
+        (spaces.Dict({"grid": GRID, "tokens": WORDS}), ("grid", "tokens"), 0),
+        (
+            spaces.Dict({"image": IMAGE, "speed": spaces.Box(-1, 1, (2,)), "gear": spaces.Discrete(5)}),
+            ("image", "vector"),
+            7,
+        ),
+    ],
+    ids=str,
+)
+def test_arrays_keep_their_form_and_the_rest_becomes_the_vector(space: Any, keys: Any, width: int) -> None:
+    interface = Interface(space, spaces.Discrete(2))
+    assert interface.keys == keys and interface.width == width
+
+
+@pytest.mark.parametrize(
+    ("name", "space", "says"),
+    [
+        ("image", spaces.Box(0, 1, (16, 16, 3), np.float32), "Box of whole numbers"),
+        ("grid", spaces.Box(0, 9, (7, 7), np.uint8), "3 axes"),
+        ("tokens", spaces.Box(-1, 9, (4,), np.int32), "no numbers below 0"),
+        ("tokens", spaces.MultiDiscrete([3, 3]), "Box of whole numbers"),
+    ],
+)
+def test_an_array_that_no_encoder_could_read_is_refused(name: str, space: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Interface(spaces.Dict({name: space}), spaces.Discrete(2))
+
+
+def test_a_code_beyond_its_space_is_refused() -> None:
+    kept, target = Kept("grid", GRID), np.zeros((7, 7, 3), np.uint8)
+    kept.write(np.full((7, 7, 3), 10), target)
+    assert (target == 10).all()
+    with pytest.raises(ValueError, match="from 0 to 10, got 0 to 11"):
+        kept.write(np.array([0, 11] + [0] * 145).reshape(7, 7, 3), target)
+    with pytest.raises(ValueError, match=r"whole numbers of shape \(7, 7, 3\)"):
+        kept.write(np.zeros((7, 7, 3)), target)

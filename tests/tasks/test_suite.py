@@ -69,6 +69,9 @@ def test_a_task_is_found_by_name_or_place(counters: Suites) -> None:
         ({"warmup_attempts": -1}, "warmup_attempts >= 0"),
         ({"instance": "new"}, "'fresh' or 'same', got 'new'"),
         ({"max_steps": 0}, "max_steps must be at least 1"),
+        ({"weight": 0.0}, "weight must be a finite number above 0"),
+        ({"seeds": (5, 5)}, "0 <= low < high"),
+        ({"test_seeds": (-1, 5)}, "0 <= low < high"),
     ],
 )
 def test_a_task_refuses_nonsense(settings: dict[str, Any], says: str) -> None:
@@ -87,14 +90,25 @@ def test_a_suite_refuses_nonsense() -> None:
 
 
 def test_an_unplayable_simulator_is_named(counter: type) -> None:
-    class Continuous(counter):  # type: ignore[misc]
+    class Endless(counter):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.action_space = spaces.Box(-np.inf, np.inf, (1,))
+
+    suite = Suite(name="s", tasks=(Task(name="lever", id="t:lever", make=Endless),))
+    with pytest.raises(ValueError, match="task 'lever': expected continuous actions with finite bounds"):
+        suite.make_env(0, seed=0)
+
+
+def test_continuous_and_discrete_tasks_do_not_mix(counter: type) -> None:
+    class Lever(counter):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.action_space = spaces.Box(-1, 1, (1,))
 
-    suite = Suite(name="s", tasks=(Task(name="lever", id="t:lever", make=Continuous),))
-    with pytest.raises(ValueError, match="task 'lever': expected discrete actions"):
-        suite.make_env(0, seed=0)
+    tasks = (Task(name="lever", id="t:lever", make=Lever), Task(name="count", id="t:count", make=counter))
+    with pytest.raises(ValueError, match="in all tasks or in none; they are in lever, and discrete in count"):
+        _ = Suite(name="s", tasks=tasks).num_actions
 
 
 def test_the_package_exports_what_it_lists() -> None:

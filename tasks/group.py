@@ -1,0 +1,154 @@
+"""Several slots that are played one after the other, in this process or as the inside of a worker.
+
+A simulator that fails costs its slot the trial: it is dropped, the simulator is built anew, and the slot begins the
+next trial, all of which is told by events.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tasks.trial import Buffers, Pool, SimulatorError, Slot
+
+if TYPE_CHECKING:
+    from tasks.suite import Suite
+
+State: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A slot's trial ended."""
+
+    slot: int
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A slot's trial was given up. `fault` says why, if this slot's own simulator was at fault."""
+
+    slot: int
+    task_id: int
+    fault: str | None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A slot began a trial, from this state of its generator."""
+
+    slot: int
+    origin: dict[str, Any]
+
+
+Event: TypeAlias = Ended | Dropped | Begun
+
+
+class SlotGroup:
+    """Slots with some of the rows of the buffers.
+
+    Args:
+        indices: the slots' rows.
+        fixed: the task that each always plays; None: drawn for every trial.
+        tries: times in a row that a trial may fail to begin.
+        busy: an array of one whole number, in which the slot is noted that is being played.
+    """
+
+    def __init__(
+        self,
+        suite: "Suite",
+        buffers: Buffers,
+        indices: Sequence[int],
+        fixed: Sequence[int | None],
+        *,
+        tries: int,
+        busy: Any = None,
+    ) -> None:
+        self.out, self.pool, self.tries, self.busy = buffers, Pool(suite), tries, busy
+        self.slots = [Slot(suite, buffers, self.pool, i, task) for i, task in zip(indices, fixed, strict=True)]
+
+    def seed(self, entropy: Any) -> None:
+        """Start all generators anew."""
+        for slot in self.slots:
+            slot.seed(entropy)
+
+    def begin(self) -> list[Event]:
+        """Begin a trial in every slot."""
+        events: list[Event] = []
+        for slot in self.slots:
+            self._begin(slot, events)
+        return events
+
+    def step(self, actions: Sequence[Any]) -> list[Event]:
+        """Play an action in every slot.
+
+        Raises:
+            SimulatorError: a simulator failed and no failure is allowed, or it failed too often to begin a trial.
+        """
+        events: list[Event] = []
+        for slot, action in zip(self.slots, actions, strict=True):
+            if self.busy is not None:
+                self.busy[0] = slot.index
+            try:
+                over = slot.step(action)
+            except SimulatorError as fault:
+                if self.tries == 0:
+                    raise
+                self._drop(slot, str(fault), events)
+                self._begin(slot, events)
+                continue
+            if over:
+                for key, array in self.out.observation.items():
+                    self.out.final[key][slot.index] = array[slot.index]
+                events.append(Ended(slot.index, slot.summary()))
+                self._begin(slot, events)
+        return events
+
+    def go_on_after(self, origins: Sequence[dict[str, Any]]) -> list[Event]:
+        """Begin, in every slot, the trial that comes after the one that began from this state of its generator."""
+        events: list[Event] = []
+        for slot, origin in zip(self.slots, origins, strict=True):
+            slot.generator.bit_generator.state = origin
+            slot.draw()
+            self._begin(slot, events)
+        return events
+
+    def states(self) -> list[State]:
+        """Where every slot stands. Fit for JSON."""
+        return [{"generator": s.origin, "task": s.task_id, "actions": list(s.actions)} for s in self.slots]
+
+    def load(self, states: Sequence[State]) -> list[Event]:
+        """Play the trials of `states` again."""
+        events: list[Event] = []
+        for slot, state in zip(self.slots, states, strict=True):
+            slot.generator.bit_generator.state = state["generator"]
+            slot.begin(state.get("task"))
+            events.append(Begun(slot.index, slot.origin))
+            for action in state["actions"]:
+                slot.step(slot.action_of(action))
+        return events
+
+    def close(self) -> None:
+        """Close the simulators."""
+        for slot in self.slots:
+            slot.release()
+        self.pool.close()
+
+    def _begin(self, slot: Slot, events: list[Event]) -> None:
+        for attempt in range(self.tries + 1):
+            try:
+                slot.begin()
+            except SimulatorError as fault:
+                if attempt == self.tries:
+                    raise
+                self._drop(slot, str(fault), events)
+                continue
+            events.append(Begun(slot.index, slot.origin))
+            return
+
+    def _drop(self, slot: Slot, fault: str, events: list[Event]) -> None:
+        i, out = slot.index, self.out
+        out.reward[i] = out.raw_reward[i] = 0.0
+        out.terminated[i], out.truncated[i] = False, True
+        out.task_id[i] = slot.task_id
+        events.append(Dropped(i, slot.task_id, fault))

@@ -1,0 +1,292 @@
+"""Slots in a process of their own, which write into memory that both sides see.
+
+The process is started afresh (never forked: the parent may have threads) and told what to do over a pipe; actions,
+observations and rewards lie in shared memory. One that dies or does not answer is replaced, and its slots go on with
+their next trials.
+"""
+
+import contextlib
+import mmap
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, Pipe
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import cloudpickle  # type: ignore[import-untyped]
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.group import Begun, Dropped, Event, SlotGroup, State
+from tasks.trial import Buffers, SimulatorError, Slot
+
+if TYPE_CHECKING:
+    from tasks.suite import Suite
+
+_STEP, _QUIET = b"s", b""
+_START_PATIENCE = 120.0  # seconds to begin: imports, and the first simulators of every kind
+
+
+class SharedMemory:
+    """Zeros that several processes see. Arrays are handed out one after the other, in the same order on each side."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.file = file
+        if os.fstat(file.fileno()).st_size < size:
+            file.truncate(size)
+        self.memory = mmap.mmap(file.fileno(), size)
+        self.at = 0
+
+    @classmethod
+    def create(cls, size: int) -> "SharedMemory":
+        """Memory that vanishes with the last process that has it."""
+        folder = "/dev/shm" if os.path.isdir("/dev/shm") else None
+        return cls(tempfile.TemporaryFile(dir=folder), size)  # lives as long as the memory
+
+    def allocate(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """The next array."""
+        count = int(np.prod(shape))
+        array = np.frombuffer(self.memory, dtype, count, self.at).reshape(shape)
+        self.at += -(-array.nbytes // 64) * 64
+        return array
+
+
+def shared_size(suite: "Suite", num_slots: int, workers: int) -> int:
+    """Bytes that `Exchange` takes."""
+    total = 0
+
+    def count(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        nonlocal total
+        total += -(-int(np.prod(shape)) * np.dtype(dtype).itemsize // 64) * 64
+        return np.zeros(shape, dtype)
+
+    Exchange(suite, num_slots, workers, count)
+    return max(total, mmap.PAGESIZE)
+
+
+class Exchange:
+    """The arrays that parent and workers share."""
+
+    def __init__(self, suite: "Suite", num_slots: int, workers: int, allocate: Any) -> None:
+        self.buffers = Buffers.zeros(suite, num_slots, allocate)
+        shape = (num_slots, suite.num_actions) if suite.continuous else (num_slots,)
+        self.actions = allocate(shape, np.float32 if suite.continuous else np.int64)
+        self.busy = allocate((max(1, workers),), np.int32)
+
+
+class Worker:
+    """The parent's side of one process.
+
+    Args:
+        number: which of the workers this is.
+        indices: the slots that it plays.
+        fixed: the task that each always plays; None: drawn for every trial.
+        tries: see `SlotGroup`.
+        patience: seconds for an answer.
+    """
+
+    def __init__(
+        self,
+        suite: "Suite",
+        exchange: Exchange,
+        memory: SharedMemory,
+        number: int,
+        workers: int,
+        indices: Sequence[int],
+        fixed: Sequence[int | None],
+        *,
+        tries: int,
+        patience: float,
+    ) -> None:
+        self.suite, self.exchange, self.memory, self.number = suite, exchange, memory, number
+        self.indices, self.tries, self.patience = list(indices), tries, patience
+        num_slots = len(exchange.buffers.reward)
+        self.setup = cloudpickle.dumps((suite, num_slots, workers, number, list(indices), list(fixed), tries))
+        # Slots that play nothing: they know what a trial drew, should the process be lost.
+        self.shadows = [Slot(suite, exchange.buffers, None, i, task) for i, task in zip(indices, fixed, strict=True)]  # type: ignore[arg-type]
+        self.origins: list[dict[str, Any] | None] = [None] * len(self.indices)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._start()
+
+    def _start(self) -> None:
+        self.pipe, theirs = Pipe()
+        fds = (theirs.fileno(), self.memory.file.fileno())
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
+        environment["OMP_NUM_THREADS"] = "1"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tasks.worker", *map(str, fds)], pass_fds=fds, env=environment
+        )
+        theirs.close()
+        self.pipe.send_bytes(self.setup)
+
+    def send(self, command: str, *given: Any) -> None:
+        """Ask for something; `receive` waits for the answer."""
+        with contextlib.suppress(OSError):  # a dead process is noticed when it does not answer
+            self.pipe.send((command, given))
+        self._patience = _START_PATIENCE + self.patience
+
+    def send_step(self) -> None:
+        """Ask for one step with the actions in the shared memory."""
+        with contextlib.suppress(OSError):
+            self.pipe.send_bytes(_STEP)
+        self._patience = self.patience
+
+    def receive(self) -> Any:
+        """The answer to the last question.
+
+        Raises:
+            SimulatorError: what the worker's simulators raised.
+            WorkerLost: the process died or did not answer.
+        """
+        try:
+            if not self.pipe.poll(self._patience):
+                raise WorkerLost(f"gave no answer for {self._patience:g} seconds")
+            answer = self.pipe.recv_bytes()
+        except (EOFError, OSError) as error:
+            code = self._exit_code()
+            raise WorkerLost(f"was ended from outside or crashed (exit code {code})") from error
+        if answer == _QUIET:
+            return []
+        kind, value = pickle.loads(answer)
+        if kind == "error":
+            raise value
+        if kind == "events":
+            for event in value:
+                if isinstance(event, Begun):
+                    self.origins[self.indices.index(event.slot)] = event.origin
+        return value
+
+    def replace(self, lost: "WorkerLost") -> list[Event]:
+        """Start another process, and begin the next trial in every slot.
+
+        Raises:
+            SimulatorError: there was no trial to go on after, or the new process is lost too.
+        """
+        culprit, message = int(self.exchange.busy[self.number]), self.lost(lost)
+        self.kill()
+        if any(origin is None for origin in self.origins):
+            raise SimulatorError(message)
+        out = self.exchange.buffers
+        events: list[Event] = []
+        for i in self.indices:
+            out.reward[i] = out.raw_reward[i] = 0.0
+            out.terminated[i], out.truncated[i] = False, True
+            out.task_id[i] = out.next_task_id[i]
+            events.append(Dropped(i, int(out.task_id[i]), message if i == culprit else None))
+        self._start()
+        self.send("after", self.origins)
+        try:
+            events += self.receive()
+        except WorkerLost as again:
+            raise SimulatorError(f"{message}; its replacement {again}") from again
+        return events
+
+    def lost(self, how: "WorkerLost") -> str:
+        """What happened to the process, and with which task."""
+        return self._story(int(self.exchange.busy[self.number]), how)
+
+    def _story(self, slot: int, lost: "WorkerLost") -> str:
+        shadow, origin = self.shadows[self.indices.index(slot)], self.origins[self.indices.index(slot)]
+        task_id = int(self.exchange.buffers.next_task_id[slot])
+        name, seed = self.suite.tasks[task_id].name, "unknown"
+        if origin is not None:
+            shadow.generator.bit_generator.state = origin
+            shadow.draw(task_id)
+            seed = ", ".join(map(str, dict.fromkeys(shadow.seeds)))
+        time = int(self.exchange.buffers.observation["time"][slot])
+        return f"task {name!r} (simulator seed {seed}; step {time} of the trial, slot {slot}): its process {lost}"
+
+    def _exit_code(self) -> int | None:
+        if self.process is None:
+            return None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.process.wait(1.0)
+        return None
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+        self.pipe.close()
+
+    def close(self) -> None:
+        """End the process; it closes its simulators."""
+        if self.process is None:
+            return
+        with contextlib.suppress(OSError):
+            self.pipe.send(("close", ()))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(5.0)
+        self.kill()
+
+
+class WorkerLost(RuntimeError):
+    """A worker process died, or did not answer in time."""
+
+
+def serve(pipe: Connection, file: BinaryIO) -> None:
+    """The worker's side: answer until told to close, or until the parent is gone."""
+    suite, num_slots, workers, number, indices, fixed, tries = pickle.loads(pipe.recv_bytes())
+    memory = SharedMemory(file, shared_size(suite, num_slots, workers))
+    exchange = Exchange(suite, num_slots, workers, memory.allocate)
+    group = SlotGroup(suite, exchange.buffers, indices, fixed, tries=tries, busy=exchange.busy[number : number + 1])
+    own = slice(indices[0], indices[-1] + 1)
+    whole = suite.continuous
+
+    def answer(command: str, given: tuple[Any, ...]) -> tuple[str, Any]:
+        match command:
+            case "step":
+                actions = exchange.actions[own]
+                return "events", group.step(list(actions.copy()) if whole else actions.tolist())
+            case "seed":
+                group.seed(*given)
+                return "events", []
+            case "begin":
+                return "events", group.begin()
+            case "after":
+                return "events", group.go_on_after(*given)
+            case "load":
+                return "events", group.load(*given)
+            case "states":
+                return "states", group.states()
+        raise ValueError(f"unknown command {command!r}")
+
+    while True:
+        try:
+            message = pipe.recv_bytes()
+        except (EOFError, OSError):
+            return
+        command, given = ("step", ()) if message == _STEP else pickle.loads(message)
+        if command == "close":
+            group.close()
+            return
+        try:
+            kind, value = answer(command, given)
+        except Exception as error:
+            kind, value = "error", _portable(error)
+        pipe.send_bytes(_QUIET if kind == "events" and not value else pickle.dumps((kind, value)))
+
+
+def _portable(error: Exception) -> Exception:
+    """An exception that can cross to the parent."""
+    if isinstance(error, SimulatorError | ValueError | ImportError):
+        return type(error)(str(error))
+    return SimulatorError(f"{type(error).__name__}: {error}")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The worker's process."""
+    pipe, memory = (int(number) for number in arguments)
+    with os.fdopen(memory, "r+b", buffering=0) as file:
+        serve(Connection(pipe), file)
+
+
+__all__ = ["Exchange", "SharedMemory", "State", "Worker", "WorkerLost", "shared_size"]
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,183 @@
+"""Simulators that fail cost a trial, and nothing else; workers are the same as no workers, and are replaced."""
+
+import os
+import re
+import signal
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tasks.suite import Suite
+from tasks.trial import SimulatorError
+from tasks.vector import SuiteVectorEnv
+from tests.tasks.simulators import faulty, mixed
+
+SLOTS = 5
+
+
+def stream(envs: SuiteVectorEnv, steps: int, *, first: int = 0) -> list[list[Any]]:
+    """Everything that the slots see."""
+    found = []
+    for step in range(first, first + steps):
+        given = np.random.default_rng(step).integers(3, size=envs.num_envs)
+        observation, *rest, infos = envs.step(given)
+        found.append(
+            [
+                *(value.tobytes() for value in (*observation.values(), *rest)),
+                *(infos["next_task_id"].tolist(), infos.get("trials"), infos.get("faults"), infos.get("dropped")),
+            ]
+        )
+    return found
+
+
+def play(envs: SuiteVectorEnv, steps: int) -> None:
+    for _ in range(steps):
+        envs.step(np.zeros(envs.num_envs, np.int64))
+
+
+def first_bits(observation: dict[str, NDArray[Any]]) -> list[bytes]:
+    return [value.tobytes() for value in observation.values()]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_give_the_same_bits_and_continue_exactly(workers: int) -> None:
+    suite = mixed()
+    here, there = suite.make_vector(SLOTS, seed=1), suite.make_vector(SLOTS, seed=1, workers=workers)
+    assert first_bits(here.reset()[0]) == first_bits(there.reset()[0])
+    assert stream(here, 20) == stream(there, 20)
+    state = there.state_dict()
+    assert state == here.state_dict()
+    rest = stream(here, 10, first=20)
+    assert stream(there, 10, first=20) == rest
+    again = suite.make_vector(SLOTS, seed=8, workers=2)
+    again.load_state_dict(state)
+    assert stream(again, 10, first=20) == rest
+    for envs in (there, again):
+        envs.close()
+        assert all(worker.process is None for worker in envs._workers)
+
+
+def test_wrong_actions_move_no_worker() -> None:
+    envs = mixed(invalid_actions="mask").make_vector(SLOTS, seed=1, workers=2)
+    before = first_bits(envs.reset()[0])
+    with pytest.raises(ValueError, match=r"slot 0, task '.*': expected an action from 0 to 2 .*got 4"):
+        envs.step(np.array([4, 0, 0, 0, 0]))
+    assert [value.tobytes() for value in envs._observation().values()] == before
+    envs.close()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("raise", "RuntimeError: the physics blew up"),
+        ("nan", "expected finite float32 numbers"),
+        ("reward", "expected a reward that is a finite float32"),
+        ("shape", r"expected numbers of shape \(4,\)"),
+        ("reset", "no level for this seed"),
+    ],
+)
+def test_a_fault_is_named_and_costs_one_trial(kind: str, says: str, workers: int) -> None:
+    envs = faulty(kind).make_vector(SLOTS, seed=0, max_faults=50, workers=workers)
+    envs.reset()
+    faults, ended = [], 0
+    for _ in range(60):
+        observation, reward, terminated, truncated, infos = envs.step(np.ones(SLOTS, np.int64))
+        ended += len(infos.get("trials", ()))
+        for slot in infos.get("dropped", ()):
+            assert (truncated[slot] and not terminated[slot] and reward[slot] == 0) or kind == "reset"
+            assert observation["time"][slot] == 0
+        faults += infos.get("faults", [])
+        assert np.isfinite(observation["vector"]).all()
+    assert len(faults) > 3 and ended > 20
+    assert all("task 'faulty' (simulator reset with seed " in message for _, message in faults)
+    assert all(re.search(says, message) for _, message in faults)
+    envs.close()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_too_many_faults_in_a_row_end_it_before_anything_has_moved(workers: int) -> None:
+    envs = faulty("raise", every=1).make_vector(SLOTS, seed=0, max_faults=3, workers=workers)
+    envs.reset()
+    with pytest.raises(SimulatorError, match=r"task 'faulty'.*physics blew up.*failures of this task in a row"):
+        play(envs, 200)
+    state = envs.state_dict()
+    other = faulty("raise", every=1).make_vector(SLOTS, seed=5, max_faults=3)
+    other.load_state_dict(state)  # whoever saved this state can go on from it
+    envs.close()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_without_leave_the_first_fault_raises(workers: int) -> None:
+    envs = faulty("raise", every=1).make_vector(3, seed=0, workers=workers)
+    envs.reset()
+    with pytest.raises(SimulatorError, match="the physics blew up"):
+        play(envs, 50)
+    envs.close()
+
+
+@pytest.mark.parametrize(("kind", "says"), [("hang", "no answer for 1 second"), ("die", r"exit code 9")])
+def test_a_worker_that_hangs_or_dies_is_replaced_and_the_task_named(kind: str, says: str) -> None:
+    envs = faulty(kind, every=2).make_vector(4, seed=2, workers=2, max_faults=20, patience=1.0)
+    envs.reset()
+    faults: list[tuple[int, str]] = []
+    steps = ended_after = 0
+    while steps < 100 and ended_after < 4:
+        infos = envs.step(np.zeros(4, np.int64))[-1]
+        steps += 1
+        faults += infos.get("faults", [])
+        if faults:
+            ended_after += len(infos.get("trials", ()))
+    assert faults and all(re.search(rf"task 'faulty' \(simulator seed \d+; step 1 .*{says}", m) for _, m in faults)
+    assert ended_after >= 4
+    envs.close()
+
+
+def test_a_worker_killed_from_outside_is_replaced_and_slots_go_on_with_their_next_trials() -> None:
+    suite: Suite = faulty("raise", every=10**12)
+    envs, calm = suite.make_vector(4, seed=2, workers=2, max_faults=3), suite.make_vector(4, seed=2)
+    envs.reset()
+    calm.reset()
+    stream(envs, 3)
+    seeds_next = []
+    for slot in calm._group.slots:  # type: ignore[union-attr]  # what the slots of the lost worker would play next
+        slot.begin()
+        seeds_next.append(slot.seeds)
+    process = envs._workers[0].process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    _, _, _, truncated, infos = envs.step(np.zeros(4, np.int64))
+    assert infos["dropped"] == [0, 1] and truncated.tolist() == [True, True, False, False]
+    assert "was ended from outside or crashed (exit code -9)" in infos["faults"][0][1]
+    for state, slot, seeds in zip(envs.state_dict()["slots"][:2], range(2), seeds_next, strict=False):
+        shadow = envs._workers[0].shadows[slot]
+        shadow.generator.bit_generator.state = state["generator"]
+        shadow.draw()
+        assert shadow.seeds == seeds
+    stream(envs, 20)
+    envs.close()
+
+
+def test_tasks_are_drawn_by_weight() -> None:
+    suite = mixed(sampling="weighted")
+    suite = replace(suite, tasks=(replace(suite.tasks[0], weight=6.0), *suite.tasks[1:]))
+    envs = suite.make_vector(4, seed=0)
+    envs.reset()
+    counts = np.zeros(4)
+    for _ in range(500):
+        for _, summary in envs.step(np.zeros(4, np.int64))[-1].get("trials", ()):
+            counts[summary["task_id"]] += 1
+    assert 0.55 < counts[0] / counts.sum() < 0.78
+    envs.set_task_weights([0, 0, 1, 0])
+    envs.reset()
+    assert envs._buffers.next_task_id.tolist() == [2] * 4
+    state = envs.state_dict()
+    envs.set_task_weights([1, 0, 0, 0])
+    again = suite.make_vector(4, seed=1)
+    again.load_state_dict(state)
+    assert again._buffers.next_task_id.tolist() == [2] * 4
+    with pytest.raises(ValueError, match="4 weights of at least 0, one above 0"):
+        envs.set_task_weights([0, 0, 0, 0])
