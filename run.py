@@ -162,7 +162,10 @@ def _nearby(run: Path) -> str:
 
 
 def _is_expected(error: Exception) -> bool:
-    return isinstance(error, (ValueError, ImportError, OSError)) or type(error).__name__ == "DivergenceError"
+    return isinstance(error, (ValueError, ImportError, OSError)) or type(error).__name__ in (
+        "DivergenceError",
+        "SimulatorError",
+    )
 
 
 def _farewell(command: Command) -> str:

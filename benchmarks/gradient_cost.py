@@ -216,7 +216,14 @@ def _status(key: str) -> int:
 
 
 def measure(
-    name: str, tasks: int, rows: int, repeats: int, budget: float, device: torch.device, autocast: bool
+    name: str,
+    tasks: int,
+    rows: int,
+    repeats: int,
+    budget: float,
+    device: torch.device,
+    autocast: bool,
+    wanted: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of one model and number of tasks."""
     torch.manual_seed(0)
@@ -225,6 +232,8 @@ def measure(
     per_task = max(1, rows // steps // tasks)
     x = torch.randn(per_task * tasks, *shape, device=device)
     alive = engines(model, x, tasks, name, autocast)
+    if wanted is not None:
+        alive = {key: action for key, action in alive.items() if key == PLAIN or key in wanted}
     times: dict[str, list[float]] = {key: [] for key in alive}
     peaks: dict[str, float] = {}
     trouble: dict[str, str] = {}
@@ -278,6 +287,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--budget", type=float, default=60.0, help="seconds for a model and number of tasks")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--engines", nargs="+", help="only these, next to the plain mean loss, e.g. ours")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--bf16", action="store_true", help="under autocast")
     parser.add_argument("--json", action="store_true")
@@ -288,7 +298,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for tasks in given.tasks:
             rows = given.rows or (128 * tasks if tasks > 27 else 4096)
             device = torch.device(given.device)
-            part = measure(name, tasks, rows, given.repeats, given.budget, device, given.bf16)
+            part = measure(name, tasks, rows, given.repeats, given.budget, device, given.bf16, given.engines)
             found += part
             if not given.json:
                 show(part)

@@ -72,6 +72,11 @@ class SlotGroup:
         for slot in self.slots:
             slot.seed(entropy)
 
+    def fix(self, fixed: Sequence[int | None]) -> None:
+        """From the next trials on, let each slot always play this task; None: draw it."""
+        for slot, task in zip(self.slots, fixed, strict=True):
+            slot.fixed_task = task
+
     def begin(self) -> list[Event]:
         """Begin a trial in every slot."""
         events: list[Event] = []

@@ -32,6 +32,7 @@ def load_suite(
     reward_scales: Mapping[str, float] | None = None,
     attempts: int | None = None,
     warmup_attempts: int | None = None,
+    sampling: str | None = None,
 ) -> "Suite":
     """A suite by its name, or the suite of a single task by the task's id (``popgym:AutoencodeEasy``).
 
@@ -40,6 +41,7 @@ def load_suite(
         reward_scales: task name -> factor between raw and trained reward.
         attempts: paid attempts a trial, for every task.
         warmup_attempts: attempts before these, for every task.
+        sampling: how a trial's task is drawn.
     Raises:
         ValueError: no such suite or task; the message names the nearest ones.
     """
@@ -48,7 +50,12 @@ def load_suite(
         key: value for key, value in (("attempts", attempts), ("warmup_attempts", warmup_attempts)) if value is not None
     }
     if protocol:
-        suite = dataclasses.replace(suite, tasks=tuple(dataclasses.replace(task, **protocol) for task in suite.tasks))
+        tasks, held_out = (
+            tuple(dataclasses.replace(task, **protocol) for task in part) for part in (suite.tasks, suite.held_out)
+        )
+        suite = dataclasses.replace(suite, tasks=tasks, held_out=held_out)
+    if sampling is not None:
+        suite = dataclasses.replace(suite, sampling=sampling)  # type: ignore[arg-type]  # checked by Suite
     if invalid_actions is not None:
         suite = dataclasses.replace(suite, invalid_actions=invalid_actions)  # type: ignore[arg-type]  # checked by Suite
     return suite.with_reward_scales(reward_scales) if reward_scales else suite

@@ -101,8 +101,13 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Arrays, dict[str, Any]]:
         """Begin a trial in every slot; with a seed the generators start anew, without one they go on.
 
-        There are no options. The infos hold "task_id" (and with "mask" the "action_mask" of every slot).
+        The only option is "task_of_slot", as for the constructor: the tasks from here on. The infos hold "task_id" (and
+        with "mask" the "action_mask" of every slot).
         """
+        if options and set(options) - {"task_of_slot"}:
+            raise ValueError(f"expected no options but 'task_of_slot', got {sorted(options)}")
+        if options and options["task_of_slot"] is not None:
+            self._fix(options["task_of_slot"])
         if seed is not None:
             self._seed(seed)
         self._fatal, self._failures = None, [0] * self.suite.num_tasks
@@ -207,6 +212,15 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
             self._group.close()
         else:
             self._end()
+
+    def _fix(self, task_of_slot: Sequence[int]) -> None:
+        if len(task_of_slot) != self.num_envs:
+            raise ValueError(f"expected a task for each of {self.num_envs} slots, got {len(task_of_slot)}")
+        self._tasks = [self.suite.task_id(task) for task in task_of_slot]
+        for worker in self._workers:
+            for shadow in worker.shadows:
+                shadow.fixed_task = self._tasks[shadow.index]
+        self._everywhere("fix", self._tasks)
 
     def _play(self) -> list[Event]:
         if self._group is not None:

@@ -246,6 +246,9 @@ def serve(pipe: Connection, file: BinaryIO) -> None:
             case "seed":
                 group.seed(*given)
                 return "events", []
+            case "fix":
+                group.fix(given[0][own])
+                return "events", []
             case "begin":
                 return "events", group.begin()
             case "after":

@@ -21,6 +21,7 @@ def build_suite(config: RunConfig) -> Suite:
         "invalid_actions": play.invalid_actions,
         "attempts": play.attempts,
         "warmup_attempts": play.warmup_attempts,
+        "sampling": play.sampling,
         "reward_scales": play.reward_scales or None,
     }
     return load_suite(config.suite, **{key: value for key, value in overrides.items() if value is not None})

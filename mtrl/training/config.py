@@ -1,5 +1,6 @@
 """Settings of data, optimizer and loop. Imports no torch, so that the command line can list them at once."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +27,9 @@ class SuiteConfig:
 
     invalid_actions: Literal["random", "mask"] | None = None
     """What becomes of an action that the task does not have; default: as the suite says."""
+    sampling: Literal["uniform", "weighted", "steps", "progress"] | None = None
+    """How a trial's task is drawn: all alike; by the tasks' weights; so that all tasks get equally many steps; or more
+    of those whose return is changing; default: as the suite says."""
     reward_scales: dict[str, float] = field(default_factory=dict)
     """Factor on a task's trained reward, e.g. `--reward-scales RepeatFirstEasy 100`; scores stay on the raw scale."""
     attempts: int | None = None
@@ -59,6 +63,11 @@ class CollectConfig:
 
     slots: int = 16
     """Trials played side by side (actors)."""
+    workers: int | None = None
+    """Processes for the simulators; 0: they run in this one. Default: one a core where simulators are slow, else 0."""
+    max_faults: int = 5
+    """Times in a row that a task's simulator may fail before the run stops with a checkpoint; each time its trial is
+    dropped and the simulator built anew."""
     steps_per_update: int = 128
     """Environment steps, summed over all tasks, between two updates; a multiple of --slots."""
     replay_steps: int = 1_000_000
@@ -74,13 +83,21 @@ class CollectConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "slots", "steps_per_update", "replay_steps", "explore_steps")
-        _at_least(self, 0, "start_steps")
+        _at_least(self, 0, "start_steps", "max_faults")
+        if self.workers is not None:
+            _at_least(self, 0, "workers")
         if not (0 <= self.explore_from <= 1 and 0 <= self.explore_to <= 1):
             raise ValueError(
                 f"explore_from and explore_to: expected shares in [0, 1], found {self.explore_from}, {self.explore_to}"
             )
         if self.steps_per_update % self.slots:
             raise ValueError(f"steps_per_update {self.steps_per_update} is not a multiple of slots {self.slots}")
+
+    def processes(self, *, slow: bool) -> int:
+        """Processes for the simulators."""
+        if self.workers is not None:
+            return self.workers
+        return len(os.sched_getaffinity(0)) if slow and hasattr(os, "sched_getaffinity") else 0
 
     def exploration(self, steps: int) -> float:
         """Share of random actions after so many environment steps."""

@@ -16,39 +16,73 @@ from mtrl.training.checkpoint import CheckpointError, Checkpoints, read_state, r
 from mtrl.training.collect import Collector
 from tasks.scores import load_reference, normalised
 from tasks.suite import Suite
+from tasks.task import Task
 
 # Training draws its levels from the run's own seed; evaluation from seeds that lie beyond every run's.
 HELD_OUT = 1_000_000_007
 _MOST_SLOTS = 256
 
 
-def evaluate(agent: Agent, suite: Suite, *, trials: int, seed: int, greedy: bool) -> dict[str, Any]:
-    """Play `trials` trials of every task and score them on the raw scale.
+def evaluate(
+    agent: Agent, suite: Suite, *, trials: int, seed: int, greedy: bool, workers: int = 0, max_faults: int = 0
+) -> dict[str, Any]:
+    """Play `trials` trials of every task, and of every task held out, and score them on the raw scale.
+
+    Instances are those that training never sees, where the tasks say which these are.
 
     Trials are fixed beforehand (as many in every slot), so that short ones are not counted more often than long ones.
 
     Returns:
         {"score": mean normalised score or None, "tasks": {name: {"return", "interval", "score", "score_interval",
-        "attempts", "trials"}}}; intervals of 95% by Student's t over trials.
+        "attempts", "trials"}}}; intervals of 95% by Student's t over trials. Where tasks are held out also "held_out",
+        the same for them.
     """
+
+    held_out = suite.holdout()
+    parts = [suite.testing(), *([] if held_out is None else [held_out])]
+    results = [
+        _evaluate(agent, part, trials, HELD_OUT + seed, greedy=greedy, workers=workers, max_faults=max_faults)
+        for part in parts
+    ]
+    return results[0] if held_out is None else {**results[0], "held_out": results[1]}
+
+
+def _evaluate(
+    agent: Agent, suite: Suite, trials: int, seed: int, *, greedy: bool, workers: int, max_faults: int
+) -> dict[str, Any]:
+    slots = min(trials, _MOST_SLOTS)
+    collector: Collector | None = None
     tasks = {}
     # Task after task: those with short trials need not go on until the longest has ended.
     for index, task in enumerate(suite.tasks):
-        played = _play(agent, suite, index, trials=trials, seed=HELD_OUT + seed, greedy=greedy)
+        generator = torch.Generator(device=agent.discounts.device).manual_seed(seed)
+        task_of_slot = [index] * slots
+        if collector is None:
+            collector = Collector(
+                agent,
+                suite,
+                slots,
+                seed=seed,
+                generator=generator,
+                task_of_slot=task_of_slot,
+                greedy=greedy,
+                workers=workers,
+                max_faults=max_faults,
+            )
+        else:
+            collector.restart(seed=seed, task_of_slot=task_of_slot, generator=generator)
+        played = _play(collector, trials)
         returns = np.array([summary["raw_return"] for summary in played])
-        tasks[task.name] = _score(task.id, returns, np.array([summary["attempt_returns"] for summary in played]))
+        tasks[task.name] = _score(task, returns, np.array([summary["attempt_returns"] for summary in played]))
+    if collector is not None:
+        collector.close()
     scores = [entry["score"] for entry in tasks.values() if entry["score"] is not None]
     return {"score": float(np.mean(scores)) if scores else None, "tasks": tasks}
 
 
-def _play(agent: Agent, suite: Suite, task: int, *, trials: int, seed: int, greedy: bool) -> list[dict[str, Any]]:
-    """The suite's summaries of the first trials of one task, as many in every slot."""
-    slots = min(trials, _MOST_SLOTS)
-    generator = torch.Generator(device=agent.discounts.device).manual_seed(seed)
-    collector = Collector(
-        agent, suite, slots, seed=seed, generator=generator, task_of_slot=[task] * slots, greedy=greedy
-    )
-    left = np.full(slots, -(-trials // slots))
+def _play(collector: Collector, trials: int) -> list[dict[str, Any]]:
+    """The suite's summaries of the first trials, as many in every slot."""
+    left = np.full(collector.num_slots, -(-trials // collector.num_slots))
     played = []
     while left.any():
         for slot, _, summary in collector.step():
@@ -72,7 +106,15 @@ def evaluate_run(run: Path, *, trials: int, seed: int = 0, greedy: bool | None =
     """
     agent, suite, config, state = load_agent(run)
     torch.set_num_threads(1)
-    result = evaluate(agent, suite, trials=trials, seed=seed, greedy=config.loop.greedy if greedy is None else greedy)
+    result = evaluate(
+        agent,
+        suite,
+        trials=trials,
+        seed=seed,
+        greedy=config.loop.greedy if greedy is None else greedy,
+        workers=config.collect.processes(slow=suite.slow),
+        max_faults=config.collect.max_faults,
+    )
     return {"kind": "evaluation", **{key: state[key] for key in ("steps", "updates", "seconds")}, **result}
 
 
@@ -104,11 +146,11 @@ def load_agent(run: Path) -> tuple[Agent, Suite, RunConfig, dict[str, Any]]:
     return agent.eval(), suite, config, state["run"]
 
 
-def _score(task_id: str, returns: NDArray[np.float64], attempts: NDArray[np.float64]) -> dict[str, Any]:
+def _score(task: Task, returns: NDArray[np.float64], attempts: NDArray[np.float64]) -> dict[str, Any]:
     mean = float(returns.mean())
     half = float(stats.t.ppf(0.975, len(returns) - 1) * stats.sem(returns)) if len(returns) > 1 else float("inf")
     interval = [mean - half, mean + half] if np.isfinite(half) else None
-    reference = load_reference(task_id)
+    reference = load_reference(task.id)
     known = reference is not None and reference.best is not None
     return {
         "return": mean,

@@ -140,7 +140,8 @@ def scalars(record: Record) -> dict[str, float]:
         for group in ("loss", "actor_loss", "critic_loss", "metrics"):
             found |= {f"{group}/{name}": value for name, value in record.get(group, {}).items()}
     elif kind == "collect":
-        found |= {f"training_return/{task}": value for task, value in record["return"].items()}
+        for name, tag in (("return", "training_return"), ("length", "trial_length"), ("share", "task_share")):
+            found |= {f"{tag}/{task}": value for task, value in record.get(name, {}).items()}
     elif kind == "conflict":
         found |= {f"conflict/{name}": record[name] for name in ("conflict_rate", "norm_spread", "effective_tasks")}
         for name in ("norms", "weights"):
@@ -151,6 +152,8 @@ def scalars(record: Record) -> dict[str, float]:
         found["evaluation/score"] = record["score"]
         for task, entry in record["tasks"].items():
             found |= {f"evaluation_return/{task}": entry["return"], f"evaluation_score/{task}": entry["score"]}
+        for task, entry in record.get("held_out", {}).get("tasks", {}).items():
+            found |= {f"held_out_return/{task}": entry["return"], f"held_out_score/{task}": entry["score"]}
     return {tag: float(value) for tag, value in found.items() if value is not None and math.isfinite(value)}
 
 
@@ -193,7 +196,7 @@ class ProgressLog:
                 self._live = Live(console=self.console, refresh_per_second=4, transient=False)
                 self._live.start()
             self._live.update(self._display())
-        elif kind in ("start", "evaluation", "end") or record["seconds"] - self._printed >= self.every_seconds:
+        elif kind in ("start", "evaluation", "fault", "end") or record["seconds"] - self._printed >= self.every_seconds:
             self._printed = record["seconds"]
             self.console.print(self.state.line(record), soft_wrap=True, markup=False)
 
@@ -279,6 +282,8 @@ class Progress:
         if record is not None and record["kind"] == "evaluation":
             returns = "  ".join(f"{task} {_number(entry['return'])}" for task, entry in record["tasks"].items())
             return f"{'  '.join(parts)}\n  evaluated: {returns}"
+        if record is not None and record["kind"] == "fault":
+            return "\n  ".join(["  ".join(parts), *(f"trial dropped: {message}" for message in record["messages"])])
         return "  ".join(parts)
 
 

@@ -25,7 +25,9 @@ from mtrl.training.build import build_agent, build_replay, build_rescaling, buil
 from mtrl.training.checkpoint import Checkpoint, CheckpointError, Checkpoints
 from mtrl.training.collect import Collector
 from mtrl.training.evaluate import evaluate
+from mtrl.training.sampling import TaskSampler
 from mtrl.training.update import Updater
+from tasks.trial import SimulatorError
 
 Record = dict[str, Any]
 
@@ -34,12 +36,12 @@ def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Rec
     """Run, or resume, training in the folder `out`.
 
     Yields:
-        Records of the kinds start, update, collect, conflict, evaluation, end; after a resumption first one of kind
-        "resume", whose
-        "records" says how many records the checkpoint had seen.
+        Records of the kinds start, update, collect, fault, conflict, evaluation, end; after a resumption first one of
+        kind "resume", whose "records" says how many records the checkpoint had seen.
     Raises:
         CheckpointError: the checkpoint is damaged, or of other settings; or there is one and `resume` is False.
         DivergenceError: a loss became NaN or infinite; the last checkpoint is kept.
+        SimulatorError: a task's simulator failed again and again; a checkpoint of that moment was written.
     """
     _check_device(config.loop.device)
     run = Run(config, out)
@@ -53,7 +55,10 @@ def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Rec
     begun.replace(out / "config.json")
     if resume:
         yield {"kind": "resume", "records": run.records}
-    yield from run.records_to_the_end()
+    try:
+        yield from run.records_to_the_end()
+    finally:
+        run.collector.close()
 
 
 class Run:
@@ -79,13 +84,21 @@ class Run:
             config.learning,
         )
         self.replay = build_replay(config, self.suite)
+        self.workers = config.collect.processes(slow=self.suite.slow)
         self.collector = Collector(
-            self.agent, self.suite, config.collect.slots, seed=seed, generator=self.acting_generator
+            self.agent,
+            self.suite,
+            config.collect.slots,
+            seed=seed,
+            generator=self.acting_generator,
+            workers=self.workers,
+            max_faults=config.collect.max_faults,
         )
+        self.sampler = TaskSampler(self.suite.sampling, [task.weight for task in self.suite.tasks])
         self.steps = self.records = 0
         self.earlier_seconds = 0.0
         self.queue: list[int] = []
-        self.finished: dict[str, list[float]] = {}
+        self.finished: dict[str, list[tuple[float, int]]] = {}
         self.started = time.monotonic()
 
     def records_to_the_end(self) -> Iterator[Record]:
@@ -106,7 +119,14 @@ class Run:
             yield self._start()
         while self.steps < loop.steps:
             before = self.steps
-            self._collect()
+            try:
+                self._collect()
+            except SimulatorError:
+                self.save()
+                raise
+            if self.collector.faults:
+                yield {"kind": "fault", "messages": self.collector.faults}
+                self.collector.faults = []
             if self.steps >= self.config.collect.start_steps and self.replay.tasks():
                 yield from self._update()
             at_end = self.steps >= loop.steps
@@ -122,8 +142,12 @@ class Run:
         for _ in range(self.config.collect.steps_per_update // self.config.collect.slots):
             for _, trial, summary in self.collector.step():
                 self.replay.add(trial)
-                self.finished.setdefault(self.suite.task_names[trial.task_id], []).append(summary["raw_return"])
+                name, result = self.suite.task_names[trial.task_id], (summary["raw_return"], trial.length)
+                self.finished.setdefault(name, []).append(result)
+                self.sampler.observe(trial.task_id, trial.length, summary["raw_return"])
             self.steps += self.collector.num_slots
+        if self.suite.sampling in ("steps", "progress"):
+            self.collector.envs.set_task_weights(self.sampler.weights().tolist())
 
     def _update(self) -> Iterator[Record]:
         torch.set_num_threads(min(self.config.loop.learn_threads, os.cpu_count() or 1))
@@ -173,15 +197,25 @@ class Run:
         loop = self.config.loop
         return {
             "kind": "evaluation",
-            **evaluate(self.agent, self.suite, trials=loop.evaluate_trials, seed=0, greedy=loop.greedy),
+            **evaluate(
+                self.agent,
+                self.suite,
+                trials=loop.evaluate_trials,
+                seed=0,
+                greedy=loop.greedy,
+                workers=self.workers,
+                max_faults=self.config.collect.max_faults,
+            ),
         }
 
     def _collected(self) -> Record:
         ended, self.finished = self.finished, {}
         return {
             "kind": "collect",
-            "return": {task: float(np.mean(returns)) for task, returns in sorted(ended.items())},
-            "trials": {task: len(returns) for task, returns in sorted(ended.items())},
+            "return": {task: float(np.mean([r for r, _ in results])) for task, results in sorted(ended.items())},
+            "trials": {task: len(results) for task, results in sorted(ended.items())},
+            "length": {task: float(np.mean([n for _, n in results])) for task, results in sorted(ended.items())},
+            "share": dict(zip(self.suite.task_names, self.sampler.weights().round(6).tolist(), strict=True)),
         }
 
     def _start(self) -> Record:
@@ -218,6 +252,7 @@ class Run:
                 "seconds": self.seconds,
                 "queue": self.queue,
                 "finished": self.finished,
+                "sampler": self.sampler.state(),
                 "rng": self.rng.bit_generator.state,
                 "suite": self.collector.envs.state_dict(),
             },
@@ -268,6 +303,8 @@ class Run:
         self.rng.bit_generator.state = state["rng"]
         self.steps, self.records, self.updater.updates = state["steps"], state["records"], state["updates"]
         self.queue, self.finished, self.earlier_seconds = state["queue"], state["finished"], state["seconds"]
+        if "sampler" in state:
+            self.sampler.load(state["sampler"])
         self.collector.load(state["suite"], found.arrays)
         self.started = time.monotonic()
 
@@ -314,7 +351,7 @@ def _check_device(name: str) -> None:
 # What may differ between a run and its resumption. Bits stay the same only if steps, device and threads do not differ.
 _FREE = (
     *("steps", "checkpoint_every", "evaluate_every", "evaluate_trials", "log_every", "greedy"),
-    *("device", "learn_threads"),
+    *("device", "learn_threads", "workers", "max_faults"),
 )
 
 

@@ -22,9 +22,7 @@ def test_every_task_fills_its_own_keys_and_leaves_the_others_zero() -> None:
     generator = np.random.default_rng(0)
     met = set()
     for _ in range(80):
-        for i, task in enumerate(
-            infos["task_id"] if "task_id" in infos and "paid" not in infos else infos["next_task_id"]
-        ):
+        for i, task in enumerate(infos.get("next_task_id", infos["task_id"])):
             met.add(int(task))
             assert observation["present"][i].tolist() == suite.present[task].tolist()
             for key in ("grid", "image", "tokens"):
