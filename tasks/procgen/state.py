@@ -51,6 +51,8 @@ _INT = struct.Struct("<i")
 _LEVELS = struct.Struct("<ii")
 _END = struct.pack("<I", 0xCAFECAFE)
 _NEVER = 2**31 - 1
+_MINER_EDGE = {"easy": 10, "hard": 20, "memory": 35}
+_DIAMOND, _DIRT = 2, 9
 
 
 class StateLayoutError(RuntimeError):
@@ -140,6 +142,8 @@ class StartState:
         self.time_limit = _read(state, places["timeout"], "timeout")
         if not 0 < self.time_limit < 100_000:
             raise StateLayoutError(f"timeout of {game} ({mode}) should be some hundreds of steps, got {self.time_limit}")
+        if game == "miner":
+            state = _without_diamonds(state, edge=_MINER_EDGE[mode])
         low = places["level_seed_low"]
         self._before, self._after = state[:low], state[low + _LEVELS.size :]
 
@@ -154,8 +158,23 @@ def without_time_limit(state: bytes) -> bytes:
     return state[:at] + _INT.pack(_NEVER) + state[at + _INT.size :]
 
 
+def _without_diamonds(state: bytes, *, edge: int) -> bytes:
+    """A state of miner with its diamonds replaced by dirt.
+
+    Miner opens the exit when no diamonds are left by its count of the step before. A new level does not set that count:
+    a new environment begins its first level with 0, later levels begin with what the level before left. A state from
+    which `RESTART` shall begin a level as a new environment does must therefore have no diamonds.
+    """
+    cells = edge * edge
+    grid = len(state) - 4 * (cells + 2)  # behind it: the count, and the end of the state
+    if [_read(state, grid - 4 * back, "miner's grid") for back in (3, 2, 1)] != [edge, edge, cells]:
+        raise StateLayoutError(f"miner's grid of {edge} x {edge} is not where it was expected")
+    objects = [_DIRT if thing == _DIAMOND else thing for (thing,) in _INT.iter_unpack(state[grid : grid + 4 * cells])]
+    return state[:grid] + struct.pack(f"<{cells}i", *objects) + state[grid + 4 * cells :]
+
+
 def _read(state: bytes, at: int, name: str) -> int:
-    if at + _INT.size > len(state):
+    if not 0 <= at <= len(state) - _INT.size:
         raise StateLayoutError(f"it ends after {len(state)} bytes, before {name}")
     value: int = _INT.unpack_from(state, at)[0]
     return value
