@@ -141,9 +141,9 @@ class Game:
 
     def get_state(self) -> bytes:
         """Everything that the future depends on."""
-        buffer = ctypes.create_string_buffer(_LONGEST_STATE)
-        length = self._library.get_state(self._handle, 0, buffer, _LONGEST_STATE)
-        return ctypes.string_at(buffer, length)
+        buffer = np.empty(_LONGEST_STATE, np.uint8)  # not zeroed, so that what stays unused costs nothing
+        length: int = self._library.get_state(self._handle, 0, buffer.ctypes.data, _LONGEST_STATE)
+        return buffer[:length].tobytes()
 
     def set_state(self, state: bytes) -> None:
         """Go on from a state of the same game and mode; the frame is drawn anew."""
@@ -219,7 +219,7 @@ def _load() -> tuple[Any, Path]:
     library.libenv_set_buffers.argtypes, library.libenv_set_buffers.restype = (handle, ctypes.POINTER(_Buffers)), None
     library.libenv_act.argtypes, library.libenv_act.restype = (handle,), None
     library.libenv_close.argtypes, library.libenv_close.restype = (handle,), None
-    library.get_state.argtypes = (handle, ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
+    library.get_state.argtypes = (handle, ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
     library.set_state.argtypes = (handle, ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
     library.set_state.restype = None
     return library, assets

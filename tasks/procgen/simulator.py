@@ -25,6 +25,8 @@ from tasks.procgen.state import StartState, without_time_limit
 MARK = 6
 """Edge, in pixels, of the black box in the top left corner that marks an attempt after the first."""
 _FIRST_LEVEL = 0x51ED
+_SLOW_LEVELS = ("caveflyer", "jumper", "leaper")
+"""Games whose levels take longer to make (0.1 to 2 ms) than a state takes to save and load."""
 
 Frame = NDArray[np.uint8]
 
@@ -47,6 +49,7 @@ class ProcgenSimulator(gymnasium.Env[Frame, Any]):
         self._game = Game(game, mode, start_level=_FIRST_LEVEL)
         self._start = StartState(self._game.get_state(), game=game, mode=mode, level=_FIRST_LEVEL)
         self.time_limit = self._start.time_limit
+        self._keeps, self._kept_level, self._kept = game in _SLOW_LEVELS, -1, b""
         self._playing, self._marked, self._time = False, False, 0
         self._shown = self._game.frame.copy()
 
@@ -68,10 +71,7 @@ class ProcgenSimulator(gymnasium.Env[Frame, Any]):
             )
         super().reset(seed=seed)
         level = int(self.np_random.integers(*LEVELS)) if seed is None else int(seed)
-        self._game.set_state(self._start.for_level(level))
-        self._game.step(RESTART)
-        if self._game.level != level:
-            raise RuntimeError(f"procgen:{self.name}: asked for level {level}, the library began {self._game.level}")
+        self._begin(level)
         self._marked = bool(options) and int(options.get("attempt", 0)) > 0  # type: ignore[union-attr]
         self._playing, self._time = True, 0
         return self._show(), {"level": level}
@@ -111,6 +111,18 @@ class ProcgenSimulator(gymnasium.Env[Frame, Any]):
         """Free the game."""
         self._playing = False
         self._game.close()
+
+    def _begin(self, level: int) -> None:
+        game = self._game
+        if level == self._kept_level:
+            game.set_state(self._kept)
+            return
+        game.set_state(self._start.for_level(level))
+        game.step(RESTART)
+        if game.level != level:
+            raise RuntimeError(f"procgen:{self.name}: asked for level {level}, the library began {game.level}")
+        if self._keeps:
+            self._kept_level, self._kept = level, game.get_state()
 
     def _show(self) -> Frame:
         frame = self._game.frame.copy()
