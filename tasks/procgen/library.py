@@ -11,10 +11,11 @@ interface is described by the header ``libenv.h`` of gym3 0.3.3.
 
 import ctypes
 import os
-import sys
+import platform
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from sys import version_info
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,6 @@ _LIBENV_VERSION = 1
 _LONGEST_STATE = 2**20
 _UINT8, _INT32 = 1, 2
 _INFO = 3
-_FILES = {"linux": "libenv.so", "darwin": "libenv.dylib", "win32": "env.dll"}
 
 
 class _Option(ctypes.Structure):
@@ -120,6 +120,11 @@ class Game:
         self._library.libenv_set_buffers(self._handle, ctypes.byref(buffers))
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called; nothing else may be called then."""
+        return self._handle is None
+
+    @property
     def level(self) -> int:
         """The level that is being played."""
         return int(self._info["level_seed"].value)
@@ -198,21 +203,22 @@ def _load() -> tuple[Any, Path]:
     spec = find_spec("procgen")
     if spec is None or spec.origin is None:
         raise ImportError(
-            "Procgen's games need the package procgen-mirror: pip install 'gradient-conflict[procgen]' "
-            "(Python 3.11 or 3.12, Linux)"
+            "Procgen's games need the package procgen-mirror: pip install 'gradient-conflict[procgen]'. It exists for "
+            f"Python 3.11 and 3.12 on Linux (x86_64); this is Python {version_info.major}.{version_info.minor} on "
+            f"{platform.system()} ({platform.machine()})"
         )
     data = Path(spec.origin).parent / "data"
-    file, assets = data / "prebuilt" / _FILES.get(sys.platform, "libenv.so"), data / "assets"
+    file, assets = data / "prebuilt" / "libenv.so", data / "assets"
     if not file.is_file() or not assets.is_dir():
         raise ImportError(
-            f"expected Procgen's library in {file} and pictures in {assets}; this procgen is built in another way: "
-            "pip install 'gradient-conflict[procgen]'"
+            f"expected Procgen's library in {file} and its pictures in {assets}; the installed package is built in "
+            "another way: pip install 'gradient-conflict[procgen]'"
         )
     # The library brings a Qt of its own, whose symbols must not meet those of another one.
     library = ctypes.CDLL(str(file), mode=ctypes.RTLD_LOCAL | getattr(os, "RTLD_DEEPBIND", 0))
     library.libenv_version.argtypes = ()
     if (version := library.libenv_version()) != _LIBENV_VERSION:
-        raise ImportError(f"expected version {_LIBENV_VERSION} of libenv, got {version} in {file}")
+        raise ImportError(f"expected version {_LIBENV_VERSION} of the interface libenv, got {version} in {file}")
     handle = ctypes.c_void_p
     library.libenv_make.argtypes, library.libenv_make.restype = (ctypes.c_int, _Options), handle
     library.libenv_get_tensortypes.argtypes = (handle, ctypes.c_int, ctypes.POINTER(_TensorType))

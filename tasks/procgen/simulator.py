@@ -63,7 +63,10 @@ class ProcgenSimulator(gymnasium.Env[Frame, Any]):
             The first frame, and an info with "level".
         Raises:
             ValueError: there is no such level.
+            RuntimeError: the simulator has been closed.
         """
+        if self._game.closed:
+            raise RuntimeError(f"procgen:{self.name}: reset() after close(); make a new simulator")
         if seed is not None and not LEVELS[0] <= seed < LEVELS[1]:
             raise ValueError(
                 f"procgen:{self.name}: expected the number of a level, {LEVELS[0]} to {LEVELS[1] - 1}, as seed, got "
@@ -72,7 +75,7 @@ class ProcgenSimulator(gymnasium.Env[Frame, Any]):
         super().reset(seed=seed)
         level = int(self.np_random.integers(*LEVELS)) if seed is None else int(seed)
         self._begin(level)
-        self._marked = bool(options) and int(options.get("attempt", 0)) > 0  # type: ignore[union-attr]
+        self._marked = int((options or {}).get("attempt", 0)) > 0
         self._playing, self._time = True, 0
         return self._show(), {"level": level}
 
@@ -103,7 +106,7 @@ class ProcgenSimulator(gymnasium.Env[Frame, Any]):
         frame = self._show() if truncated else self._shown.copy()
         return frame, reward, terminated, truncated, {"level_complete": self._game.level_complete}
 
-    def render(self) -> Frame:  # type: ignore[override]  # the base class is generic in what it renders
+    def render(self) -> Frame:
         """The frame that was returned last."""
         return self._shown.copy()
 

@@ -141,7 +141,9 @@ class StartState:
                 raise StateLayoutError(f"{field} of {game} ({mode}) should be {value}, got {got}")
         self.time_limit = _read(state, places["timeout"], "timeout")
         if not 0 < self.time_limit < 100_000:
-            raise StateLayoutError(f"timeout of {game} ({mode}) should be some hundreds of steps, got {self.time_limit}")
+            raise StateLayoutError(
+                f"timeout of {game} ({mode}) should be some hundreds of steps, got {self.time_limit}"
+            )
         if game == "miner":
             state = _without_diamonds(state, edge=_MINER_EDGE[mode])
         low = places["level_seed_low"]

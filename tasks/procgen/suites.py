@@ -1,8 +1,9 @@
 """Suites of Procgen's games.
 
-Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with Transformers",
-Multi-Game Procgen: five games in easy mode, 2,000 levels to learn from, others to be tested on; two attempts at the same
-level, of which the second is marked; at most 2,500 steps in all.
+Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with
+Transformers", Multi-Game Procgen: five games in easy mode, 2,000 levels to learn from, others to be tested on; two
+attempts at the same level, of which the second is marked; at most 2,500 steps in all.
+Departs: the suites of 16 games and `procgen_quick` are not the paper's; they keep its protocol.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from tasks.suite import Suite
 from tasks.task import Task
 
 FIVE = ("coinrun", "climber", "jumper", "leaper", "ninja")
-QUICK = ("starpilot", "fruitbot", "coinrun")
+QUICK = ("coinrun", "fruitbot", "leaper")
 TRAINING_LEVELS = 2000
 QUICK_LEVELS = 500
 
@@ -59,11 +60,16 @@ def procgen_16_memory() -> Suite:
 
 
 def procgen_quick() -> Suite:
-    """Three games that show a rising curve soonest."""
+    """Three games whose first improvement is nearest.
+
+    Merely preferring one button raises their returns: coinrun from 2.7 to 7.0, fruitbot from -2.7 to -0.9, leaper from
+    2.8 to 4.5, and the episodes are or become shorter than 100 steps. A trial ends after 500 steps, because at random
+    coinrun takes 630 an episode and would fill the replay.
+    """
     return Suite(
         name="procgen-quick",
         tasks=_trials(QUICK, seeds=(0, QUICK_LEVELS), test_seeds=(QUICK_LEVELS, LEVELS[1]), max_steps=500),
-        description="Three games of Procgen that pay early and often: two cores show a rising curve in half an hour.",
+        description="Three easy games of Procgen, 500 levels each, trials of at most 500 steps, for two cores.",
     )
 
 
