@@ -105,9 +105,7 @@ def load_agent(run: Path) -> tuple[Agent, Suite, RunConfig, dict[str, Any]]:
     return agent.eval(), suite, config, state["run"]
 
 
-def _score(
-    reference: Reference | None, returns: NDArray[np.float64], attempts: NDArray[np.float64]
-) -> dict[str, Any]:
+def _score(reference: Reference | None, returns: NDArray[np.float64], attempts: NDArray[np.float64]) -> dict[str, Any]:
     mean = float(returns.mean())
     half = float(stats.t.ppf(0.975, len(returns) - 1) * stats.sem(returns)) if len(returns) > 1 else float("inf")
     interval = [mean - half, mean + half] if np.isfinite(half) else None
