@@ -5,6 +5,8 @@ random action that it has. The actions that reach the simulator are then uniform
 drawn from these directly.
 
     python -m baselines.random_policy popgym-27 --trials 1000 --seed 0 --out tasks/data/popgym_random.json
+    python -m baselines.random_policy procgen-16 procgen-16-hard procgen-16-memory --attempts 1 --trials 200 --seed 0 \
+        --out tasks/data/procgen_random.json
 """
 
 import argparse
@@ -22,6 +24,9 @@ import numpy as np
 
 from tasks.registry import load_suite
 from tasks.suite import Suite
+
+PACKAGES = {"procgen": "procgen-mirror", "babyai": "minigrid"}
+"""Source of tasks -> the package that holds its simulators, where the names differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,24 +86,29 @@ def measure(suite: Suite, *, trials: int, seed: int) -> Iterator[tuple[str, Meas
         )
 
 
-def report(suite_name: str, results: dict[str, Measurement], *, trials: int, seed: int) -> dict[str, Any]:
+def report(
+    suites: Sequence[str], results: dict[str, Measurement], *, attempts: int | None, trials: int, seed: int
+) -> dict[str, Any]:
     """Everything needed to measure the same again."""
+    named = " ".join(suites) + (f" --attempts {attempts}" if attempts is not None else "")
+    sources = sorted({task_id.partition(":")[0] for task_id in results})
     return {
-        "command": f"python -m baselines.random_policy {suite_name} --trials {trials} --seed {seed}",
+        "command": f"python -m baselines.random_policy {named} --trials {trials} --seed {seed}",
         "policy": "uniform over each task's own actions",
         "unit": "raw return of the paid attempts of a trial",
         "interval": "95% of the mean, normal approximation",
         "seed": seed,
         "trials": trials,
-        "versions": {name: _version(name) for name in ("popgym", "gymnasium", "numpy")},
+        "versions": {name: _version(name) for name in (*(PACKAGES.get(s, s) for s in sources), "gymnasium", "numpy")},
         "tasks": {task_id: asdict(result) for task_id, result in results.items()},
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure a suite and print a table, or JSON."""
+    """Measure suites and print a table, or JSON."""
     parser = argparse.ArgumentParser(prog="python -m baselines.random_policy", description=__doc__.split("\n")[0])
-    parser.add_argument("suite", help="name of a suite, or popgym:NAME")
+    parser.add_argument("suites", nargs="+", help="names of suites, or of tasks as in popgym:NAME")
+    parser.add_argument("--attempts", type=int, help="paid attempts a trial (default: what the suite says)")
     parser.add_argument("--trials", type=int, default=1000, help="trials a task (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of simulators and actions (default: 0)")
     parser.add_argument("--out", type=Path, help="write the JSON to this file, too")
@@ -106,14 +116,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     results: dict[str, Measurement] = {}
     try:
-        for task_id, result in measure(load_suite(options.suite), trials=options.trials, seed=options.seed):
-            results[task_id] = result
-            if not options.json:
-                low, high = result.interval
-                print(f"{task_id:40s} {result.mean:7.3f}  [{low:.3f}, {high:.3f}]  {result.steps} steps", flush=True)
+        for name in options.suites:
+            suite = load_suite(name, attempts=options.attempts)
+            new = [task.name for task in suite.tasks if task.id not in results]
+            for task_id, result in measure(suite.subset(new), trials=options.trials, seed=options.seed) if new else ():
+                results[task_id] = result
+                if not options.json:
+                    low, high = result.interval
+                    print(
+                        f"{task_id:40s} {result.mean:7.3f}  [{low:.3f}, {high:.3f}]  {result.steps} steps", flush=True
+                    )
     except (ValueError, ImportError) as error:
         parser.error(str(error))
-    text = json.dumps(report(options.suite, results, trials=options.trials, seed=options.seed), indent=1)
+    text = json.dumps(
+        report(options.suites, results, attempts=options.attempts, trials=options.trials, seed=options.seed), indent=1
+    )
     if options.json:
         print(text)
     if options.out is not None:

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 SUITES: dict[str, str] = {
     "popgym-27": "tasks.popgym:popgym_27",
     "popgym-quick": "tasks.popgym:popgym_quick",
+    "procgen-5": "tasks.procgen:procgen_5",
+    "procgen-16": "tasks.procgen:procgen_16",
+    "procgen-16-hard": "tasks.procgen:procgen_16_hard",
+    "procgen-16-memory": "tasks.procgen:procgen_16_memory",
+    "procgen-quick": "tasks.procgen:procgen_quick",
 }
 """Suite name -> ``module:factory``, a function without arguments that returns the suite."""
 
 SOURCES: dict[str, str] = {
     "popgym": "tasks.popgym:Popgym",
+    "procgen": "tasks.procgen:Procgen",
 }
 """First part of a task id -> ``module:class`` with ``task(name, **protocol)``, ``make(name, **options)``,
 ``names()``, ``slow`` (whether its simulators are worth a process of their own) and ``extra`` (what to install)."""

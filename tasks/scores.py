@@ -1,7 +1,12 @@
 """Normalised scores: 0 is the random policy, 1 the best published result of an agent trained on that task alone.
 
+Where a benchmark has published both ends of its own scale (Procgen: a policy that does not look at the frames, and what
+can be reached), these are 0 and 1 instead. Returns are filed for one attempt; a trial of several is measured against as
+many times as much.
+
 Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with Transformers"
-(the scale); Morad et al. 2023, "POPGym: Benchmarking Partially Observable Reinforcement Learning" (the best results).
+(the scale); Morad et al. 2023, "POPGym: Benchmarking Partially Observable Reinforcement Learning" and Cobbe et al.
+2020, "Leveraging Procedural Generation to Benchmark Reinforcement Learning" (the published ends).
 """
 
 import json
@@ -13,7 +18,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """Two returns of the paid attempts that a score is measured against."""
+    """The returns of a trial's paid attempts that a score is measured against."""
 
     random: float
     """Mean return of the random policy, measured by ``python -m baselines.random_policy``."""
@@ -22,31 +27,40 @@ class Reference:
     best: float | None
     """Best published return; None: unknown."""
     source: str
-    """Where the best return comes from; empty if there is none."""
+    """Where the published returns come from; empty if there are none."""
+    zero: float | None = None
+    """Published return whose score is 0; None: the random policy's is 0."""
 
 
-def load_reference(task_id: str) -> Reference | None:
-    """What is known of a task (``popgym:AutoencodeEasy``); None if its random policy has never been measured."""
+def load_reference(task_id: str, *, attempts: int = 1) -> Reference | None:
+    """What is known of a task; None if its random policy has never been measured.
+
+    Args:
+        task_id: as in ``popgym:AutoencodeEasy``.
+        attempts: paid attempts of a trial, at least 1.
+    """
     source = task_id.partition(":")[0]
     measured = _data(f"{source}_random.json").get("tasks", {}).get(task_id)
     if measured is None:
         return None
     published = _data(f"{source}_best.json")
-    best = published.get("tasks", {}).get(task_id)
+    best, zero = (published.get(key, {}).get(task_id) for key in ("tasks", "zero"))
     low, high = measured["interval"]
     return Reference(
-        random=measured["mean"],
-        random_interval=(low, high),
-        best=best,
+        random=attempts * measured["mean"],
+        random_interval=(attempts * low, attempts * high),
+        best=None if best is None else attempts * best,
         source=published["source"] if best is not None else "",
+        zero=None if zero is None else attempts * zero,
     )
 
 
 def normalised(return_: float, reference: Reference | None) -> float | None:
-    """``(return - random) / (best - random)``; None where no best return is known."""
+    """``(return - zero) / (best - zero)``; None where no best return is known."""
     if reference is None or reference.best is None:
         return None
-    return (return_ - reference.random) / (reference.best - reference.random)
+    zero = reference.random if reference.zero is None else reference.zero
+    return (return_ - zero) / (reference.best - zero)
 
 
 @cache

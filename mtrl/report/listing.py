@@ -63,7 +63,7 @@ def suite(found: "Suite") -> dict[str, Any]:
     """A suite's spaces and tasks, with the returns that scores are measured against."""
     tasks = []
     for task, mask in zip(found.tasks, found.action_mask, strict=True):
-        reference = load_reference(task.id)
+        reference = load_reference(task.id, attempts=task.attempts)
         tasks.append(
             {
                 "name": task.name,

@@ -113,10 +113,10 @@ def _tasks(kinds: dict[str, list[Record]]) -> list[str]:
 
 def _references(suite: str, tasks: list[str]) -> dict[str, Reference | None]:
     try:
-        ids = {task.name: task.id for task in load_suite(suite).tasks}
+        known = {task.name: load_reference(task.id, attempts=task.attempts) for task in load_suite(suite).tasks}
     except (ValueError, ImportError):
-        ids = {}
-    return {task: load_reference(ids[task]) if task in ids else None for task in tasks}
+        known = {}
+    return {task: known.get(task) for task in tasks}
 
 
 def _newest(path: Path, evaluations: list[Record]) -> Record | None:

@@ -14,9 +14,8 @@ from mtrl.config import RunConfig, from_json
 from mtrl.training.build import build_agent, build_rescaling, build_suite
 from mtrl.training.checkpoint import CheckpointError, Checkpoints, read_state, read_tensors
 from mtrl.training.collect import Collector
-from tasks.scores import load_reference, normalised
+from tasks.scores import Reference, load_reference, normalised
 from tasks.suite import Suite
-from tasks.task import Task
 
 # Training draws its levels from the run's own seed; evaluation from seeds that lie beyond every run's.
 HELD_OUT = 1_000_000_007
@@ -73,7 +72,8 @@ def _evaluate(
             collector.restart(seed=seed, task_of_slot=task_of_slot, generator=generator)
         played = _play(collector, trials)
         returns = np.array([summary["raw_return"] for summary in played])
-        tasks[task.name] = _score(task, returns, np.array([summary["attempt_returns"] for summary in played]))
+        reference = load_reference(task.id, attempts=task.attempts)
+        tasks[task.name] = _score(reference, returns, np.array([summary["attempt_returns"] for summary in played]))
     if collector is not None:
         collector.close()
     scores = [entry["score"] for entry in tasks.values() if entry["score"] is not None]
@@ -146,11 +146,10 @@ def load_agent(run: Path) -> tuple[Agent, Suite, RunConfig, dict[str, Any]]:
     return agent.eval(), suite, config, state["run"]
 
 
-def _score(task: Task, returns: NDArray[np.float64], attempts: NDArray[np.float64]) -> dict[str, Any]:
+def _score(reference: Reference | None, returns: NDArray[np.float64], attempts: NDArray[np.float64]) -> dict[str, Any]:
     mean = float(returns.mean())
     half = float(stats.t.ppf(0.975, len(returns) - 1) * stats.sem(returns)) if len(returns) > 1 else float("inf")
     interval = [mean - half, mean + half] if np.isfinite(half) else None
-    reference = load_reference(task.id)
     known = reference is not None and reference.best is not None
     return {
         "return": mean,

@@ -40,6 +40,17 @@ def test_the_command_prints_json_and_writes_the_file(tmp_path: Path, capsys: pyt
     assert entry["interval"][0] <= entry["mean"] <= entry["interval"][1] and entry["steps"] == 51
 
 
+def test_a_task_in_several_suites_is_measured_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "random.json"
+    names = ["popgym:HigherLowerEasy", "popgym:RepeatFirstEasy", "popgym:HigherLowerEasy"]
+    main([*names, "--attempts", "2", "--trials", "3", "--out", str(out)])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    written = json.loads(out.read_text())
+    assert list(written["tasks"]) == names[:2]
+    assert written["tasks"]["popgym:HigherLowerEasy"]["steps"] == 2 * 51
+    assert written["command"] == f"python -m baselines.random_policy {' '.join(names)} --attempts 2 --trials 3 --seed 0"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"), [(["popgym-2"], "did you mean"), (["popgym-27", "--trials", "1"], "at least 2")]
 )

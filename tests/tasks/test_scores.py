@@ -11,6 +11,18 @@ def test_random_scores_zero_and_best_scores_one() -> None:
     assert [normalised(value, reference) for value in (-0.5, 1.0, 0.25, -2.0)] == [0.0, 1.0, 0.5, -1.0]
 
 
+def test_a_published_zero_takes_the_random_policys_place() -> None:
+    reference = Reference(random=3.0, random_interval=(2.0, 4.0), best=10.0, source="x", zero=5.0)
+    assert [normalised(value, reference) for value in (5.0, 10.0, 3.0)] == [0.0, 1.0, -0.4]
+
+
+def test_a_trial_of_several_attempts_is_measured_against_as_many_times_as_much() -> None:
+    one, three = (load_reference("popgym:MineSweeperEasy", attempts=attempts) for attempts in (1, 3))
+    assert one is not None and three is not None and one.best is not None
+    assert (three.random, three.best) == (3 * one.random, 3 * one.best)
+    assert three.random_interval == (3 * one.random_interval[0], 3 * one.random_interval[1])
+
+
 def test_without_a_best_there_is_no_score() -> None:
     assert normalised(0.3, Reference(random=0.0, random_interval=(0.0, 0.0), best=None, source="")) is None
     assert normalised(0.3, None) is None

@@ -1,0 +1,85 @@
+"""Suites of Procgen's games.
+
+Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with
+Transformers", Multi-Game Procgen: five games in easy mode, 2,000 levels to learn from, others to be tested on; two
+attempts at the same level, of which the second is marked; at most 2,500 steps in all.
+Departs: the suites of 16 games and `procgen_quick` are not the paper's; they keep its protocol.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tasks.procgen.games import GAMES, LEVELS, MEMORY_GAMES, full_name
+from tasks.procgen.source import Procgen
+from tasks.suite import Suite
+from tasks.task import Task
+
+FIVE = ("coinrun", "climber", "jumper", "leaper", "ninja")
+QUICK = ("coinrun", "fruitbot", "leaper")
+TRAINING_LEVELS = 2000
+QUICK_LEVELS = 500
+
+
+def procgen_5() -> Suite:
+    """AMAGO-2's protocol on its five games."""
+    return Suite(
+        name="procgen-5",
+        tasks=_trials(FIVE),
+        description="Multi-Game Procgen of AMAGO-2: five games, the same level twice, tested on levels never seen.",
+    )
+
+
+def procgen_16() -> Suite:
+    """All games in easy mode."""
+    return Suite(
+        name="procgen-16",
+        tasks=_trials(GAMES),
+        description="All 16 games of Procgen in easy mode, the same level twice, tested on levels never seen.",
+    )
+
+
+def procgen_16_hard() -> Suite:
+    """All games in hard mode."""
+    return Suite(
+        name="procgen-16-hard",
+        tasks=_trials(full_name(game, "hard") for game in GAMES),
+        description="All 16 games of Procgen in hard mode, the same level twice, tested on levels never seen.",
+    )
+
+
+def procgen_16_memory() -> Suite:
+    """All games: the six that have it in memory mode, the other ten in hard mode.
+
+    Hard, because memory mode is hard mode or beyond in everything but what is seen.
+    """
+    return Suite(
+        name="procgen-16-memory",
+        tasks=_trials(full_name(game, "memory" if game in MEMORY_GAMES else "hard") for game in GAMES),
+        description="Six games of Procgen in memory mode and the other ten in hard mode, the same level twice.",
+    )
+
+
+def procgen_quick() -> Suite:
+    """Three games whose first improvement is nearest.
+
+    Merely preferring one button raises their returns: coinrun from 2.7 to 7.0, fruitbot from -2.7 to -0.9, leaper from
+    2.8 to 4.5, and the episodes are or become shorter than 100 steps. A trial ends after 500 steps, because at random
+    coinrun takes 630 an episode and would fill the replay.
+    """
+    return Suite(
+        name="procgen-quick",
+        tasks=_trials(QUICK, seeds=(0, QUICK_LEVELS), test_seeds=(QUICK_LEVELS, LEVELS[1]), max_steps=500),
+        description="Three easy games of Procgen, 500 levels each, trials of at most 500 steps, for two cores.",
+    )
+
+
+def _trials(names: Iterable[str], **protocol: Any) -> tuple[Task, ...]:
+    protocol = {
+        "attempts": 2,
+        "instance": "same",
+        "max_steps": 2500,
+        "seeds": (0, TRAINING_LEVELS),
+        "test_seeds": (TRAINING_LEVELS, LEVELS[1]),
+        **protocol,
+    }
+    return tuple(Procgen.task(name, **protocol) for name in names)
