@@ -1,0 +1,207 @@
+"""How fast are trials through the toolkit, next to the bare simulator stepped in a loop?
+
+    python -m benchmarks.simulators [--json] [--tasks popgym:RepeatFirstEasy procgen:coinrun] [--repeats 7]
+
+In one run alternate: the bare simulator with random actions, reset whenever an episode ends; the same task as trials in
+one slot and in 8 slots of this process, and in 8 slots of one and of two worker processes. Medians are compared, so
+that a busy machine slows all alike. Procgen's bare loop is its own Python interface without threads; the others' is
+Gymnasium's `step`. Memory is what the second of two simulators of a task adds to a process; loading is the time until
+a suite's spaces are known, in a fresh process, simulators' libraries included.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.registry import load_suite, make_simulator
+from tasks.suite import Suite
+
+SLOTS = 8
+TASKS = (
+    *("popgym:RepeatFirstEasy", "popgym:AutoencodeEasy", "popgym:HigherLowerEasy", "popgym:PositionOnlyCartPoleEasy"),
+    *("babyai:GoToRedBallGrey", "babyai:GoToLocal", "babyai:PickupLoc", "babyai:GoTo"),
+    *("procgen:coinrun", "procgen:starpilot", "procgen:ninja"),
+)
+SUITES = ("popgym-27", "babyai-68", "procgen-16", "babyai-quick", "procgen-quick")
+
+
+def bare(task_id: str) -> Callable[[int], object]:
+    """Plays so many steps of the simulator as its authors ship it."""
+    source, _, name = task_id.partition(":")
+    if source == "procgen":
+        return _bare_procgen(name)
+    if source == "babyai":
+        import gymnasium
+        import minigrid  # noqa: F401  # registers its ids
+
+        env: Any = gymnasium.make(f"BabyAI-{name}-v0").unwrapped
+    else:
+        env = make_simulator(load_suite(task_id).tasks[0])
+    generator = np.random.default_rng(0)
+    actions = int(env.action_space.n)
+    env.reset(seed=0)
+
+    def play(steps: int) -> None:
+        for action in generator.integers(actions, size=steps).tolist():
+            _, _, terminated, truncated, _ = env.step(action)
+            if terminated or truncated:
+                env.reset()
+
+    return play
+
+
+def _bare_procgen(name: str) -> Callable[[int], object]:
+    from procgen import ProcgenGym3Env  # type: ignore[import-untyped]
+
+    env = ProcgenGym3Env(num=1, env_name=name, distribution_mode="easy", num_threads=0)
+    generator = np.random.default_rng(0)
+
+    def play(steps: int) -> None:
+        for action in generator.integers(15, size=(steps, 1)):
+            env.act(action)
+            env.observe()
+
+    return play
+
+
+def through(suite: Suite, slots: int, workers: int) -> tuple[Callable[[int], object], Callable[[], object]]:
+    """Plays so many steps of trials; and how to end it."""
+    envs = suite.make_vector(slots, seed=0, workers=workers)
+    envs.reset()
+    generator = np.random.default_rng(0)
+
+    def play(steps: int) -> None:
+        for actions in generator.integers(suite.num_actions, size=(-(-steps // slots), slots)):
+            envs.step(actions)
+
+    return play, envs.close
+
+
+def rate(play: Callable[[int], object], steps: int) -> float:
+    """Steps a second."""
+    start = time.perf_counter()
+    play(steps)
+    return steps / (time.perf_counter() - start)
+
+
+def measure(task_id: str, repeats: int, seconds: float) -> dict[str, Any]:
+    """One task's row."""
+    suite = load_suite(task_id, invalid_actions="mask")
+    ways = {"bare": bare(task_id)}
+    ends = []
+    for name, slots, workers in (
+        ("1 slot", 1, 0),
+        ("8 slots", SLOTS, 0),
+        ("1 worker", SLOTS, 1),
+        ("2 workers", SLOTS, 2),
+    ):
+        ways[name], end = through(suite, slots, workers)
+        ends.append(end)
+    for play in ways.values():
+        play(4 * SLOTS)
+    steps = max(64, int(seconds * rate(ways["bare"], 200)) // SLOTS * SLOTS)
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, play in ways.items():
+            rates[name].append(rate(play, steps))
+    for end in ends:
+        end()
+    median = {name: statistics.median(values) for name, values in rates.items()}
+    return {
+        "task": task_id,
+        "bare": median["bare"],
+        "one_slot": median["1 slot"] / median["bare"],
+        "slots": median["8 slots"] / median["bare"],
+        "worker": median["1 worker"] / median["bare"],
+        "two_workers": median["2 workers"] / median["1 worker"],
+        "mib_per_simulator": extra_memory(task_id),
+        "repeats": repeats,
+    }
+
+
+def extra_memory(task_id: str, count: int = 20) -> float:
+    """MiB that each further simulator of a task adds, in a fresh process."""
+    return float(_fresh(_MEMORY, task_id, str(count)))
+
+
+def load_seconds(suite: str) -> float:
+    """Seconds until a suite's spaces are known, in a fresh process."""
+    return float(_fresh(_LOAD, suite))
+
+
+_MEMORY = """
+import sys
+from pathlib import Path
+from tasks.registry import load_suite, make_simulator
+task, count, made = load_suite(sys.argv[1]).tasks[0], int(sys.argv[2]), []
+def resident():
+    return int(next(l for l in Path("/proc/self/status").read_text().splitlines() if l.startswith("VmRSS")).split()[1])
+def more():
+    made.append(make_simulator(task))
+    made[-1].reset(seed=len(made))
+    for _ in range(5):
+        made[-1].step(made[-1].action_space.sample())
+more()
+before = resident()
+for _ in range(count):
+    more()
+print((resident() - before) / 1024 / count)
+"""
+_LOAD = """
+import sys, time
+start = time.perf_counter()
+from tasks.registry import load_suite
+load_suite(sys.argv[1]).observation_space
+print(time.perf_counter() - start)
+"""
+
+
+def _fresh(program: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).resolve().parents[1],
+    )
+    return done.stdout.split()[-1]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS))
+    parser.add_argument("--suites", nargs="*", default=list(SUITES), help="suites to load")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of the bare simulator, in each round")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(argv)
+    rows = []
+    if not given.json:
+        print(f"{'task':34}{'bare':>10}{'1 slot':>9}{'8 slots':>9}{'1 worker':>10}{'2 of 1':>8}{'MiB each':>10}")
+    for task in given.tasks:
+        row = measure(task, given.repeats, given.seconds)
+        rows.append(row)
+        if not given.json:
+            numbers = "".join(
+                f"{row[key]:>{width}.2f}"
+                for key, width in (("one_slot", 9), ("slots", 9), ("worker", 10), ("two_workers", 8))
+            )
+            print(f"{task:34}{row['bare']:>8,.0f}/s{numbers}{row['mib_per_simulator']:>10.2f}", flush=True)
+    loads = {suite: load_seconds(suite) for suite in given.suites}
+    if given.json:
+        print(json.dumps({"tasks": rows, "load_seconds": loads}, indent=1))
+    else:
+        print("\n".join(f"loading {suite}: {seconds:.1f} s" for suite, seconds in loads.items()))
+
+
+if __name__ == "__main__":
+    main()
