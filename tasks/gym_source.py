@@ -1,4 +1,4 @@
-"""Any environment that Gymnasium knows: ``gym:CartPole-v1``, or ``gym:my_module:MyEnv-v0`` after importing ``my_module``.
+"""Any environment that Gymnasium knows: ``gym:CartPole-v1``, or ``gym:my_module:MyEnv-v0``, which imports the module.
 
 Source: Towers et al. 2024, "Gymnasium: A Standard Interface for Reinforcement Learning Environments".
 Departs: from `gymnasium.make` in its wrappers. The checker and the guard of the order of calls are left out (trials

@@ -30,7 +30,9 @@ def check_suite_file(path: Path) -> Checked:
     for name, of_task in spaces.items():
         if of_task.problem is not None:
             what, _, remedy = of_task.problem.partition("; ")
-            remedy = remedy or "leave the task out, or wrap its environment in one that can be played"
+            install = "install it, or leave the task out"
+            other = "leave the task out, or wrap its environment in one that can be played"
+            remedy = remedy or (install if "install" in what else other)
             problems.add(places[name], f"task {name!r}: {what}", remedy)
     _check_actions(spaces, places, problems)
     return Checked(None if len(problems) else suite, problems.sorted, spaces)

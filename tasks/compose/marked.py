@@ -48,11 +48,11 @@ class Marked:
         return f"the text {value!r}" if isinstance(value, str) else f"{value!r}"
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # without stubs
     """The safe loader, with YAML 1.2's floats."""
 
 
-_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+_Loader.add_implicit_resolver(
     f"{_STANDARD}float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
 )
 
@@ -117,7 +117,7 @@ class _Reader:
             return Marked([self.read(part) for part in node.value], place)
         if isinstance(node, yaml.ScalarNode) and node.tag.startswith(_STANDARD):
             try:
-                return Marked(self.loader.construct_object(node), place)  # type: ignore[no-untyped-call]
+                return Marked(self.loader.construct_object(node), place)
             except (yaml.YAMLError, ValueError) as error:
                 what = f"{node.value!r} cannot be read: {error}".replace("\n", " ")
                 self.problems.add(place, what, "put it in quotes if it is text")

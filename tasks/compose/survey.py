@@ -4,7 +4,7 @@ The suite's own spaces are padded over all its tasks; these are each task's alon
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -57,13 +57,13 @@ def task_spaces(suite: Suite, task: Task) -> TaskSpaces:
         simulator = make_simulator(task)
         actions = simulator.action_space
         continuous = isinstance(actions, spaces.Box)
-        alone = _alone(suite, replace(task, make=_Given(simulator)))
+        own = alone(suite, replace(task, make=_Given(simulator)))
         shapes = {
             key: tuple(space.shape or ())
-            for key, space in alone.observation_space.spaces.items()
+            for key, space in own.observation_space.spaces.items()
             if key not in TRIALS_OWN
         }
-        size = prod(actions.shape) if isinstance(actions, spaces.Box) else alone.num_actions
+        size = prod(actions.shape) if isinstance(actions, spaces.Box) else own.num_actions
         return TaskSpaces(shapes, continuous, size)
     except Exception as error:  # code of others may raise anything
         message = str(error).removeprefix(f"task {task.name!r}: ")
@@ -97,9 +97,9 @@ def speed(suite: Suite, task: Task, seconds: float) -> float:
     return count / elapsed
 
 
-def play(suite: Suite, task: Task, *, seed: int) -> "Iterator[dict[str, Any]]":
+def play(suite: Suite, task: Task, *, seed: int) -> "Generator[dict[str, Any], None, None]":
     """The infos of one random step after another, trial after trial, without end."""
-    env = _alone(suite, task).make_env(0, seed=seed)
+    env = alone(suite, task).make_env(0, seed=seed)
     env.action_space.seed(seed)
     try:
         env.reset()
@@ -112,7 +112,7 @@ def play(suite: Suite, task: Task, *, seed: int) -> "Iterator[dict[str, Any]]":
         env.close()
 
 
-def _alone(suite: Suite, task: Task) -> Suite:
+def alone(suite: Suite, task: Task) -> Suite:
     """A suite of this task, so that nothing is padded and every action is the task's own."""
     return replace(suite, name=task.name, tasks=(task,), held_out=(), sampling="uniform")
 
