@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 PLAIN = (
     "Acrobot-v1",
     "Blackjack-v1",
-    "CartPole-v0",
     "CartPole-v1",
     "FrozenLake-v1",
     "FrozenLake8x8-v1",
     "MountainCar-v0",
     "MountainCarContinuous-v0",
     "Pendulum-v1",
-    "Taxi-v3",
 )
 """Ids that every Gymnasium registers and that need no further package: known without importing it."""
 
@@ -46,7 +44,7 @@ class Gym:
         """
         if name not in PLAIN:
             _registration(name)
-        return Task(**{"name": name.rpartition(":")[2], "id": f"gym:{name}", **protocol})
+        return Task(name=name.rpartition(":")[2], id=f"gym:{name}", **protocol)
 
     @staticmethod
     def make(name: str, **options: Any) -> "gymnasium.Env[Any, Any]":

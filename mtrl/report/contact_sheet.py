@@ -19,8 +19,8 @@ TILE, FRAME, GAP, MARGIN, STRIP = 376, 86, 8, 12, 86
 """Pixels: width of a tile, side of a frame, between frames, around everything, height of a strip."""
 INK, PALE, PAPER, CARD = (28, 32, 38), (110, 118, 128), (244, 245, 247), (255, 255, 255)
 LOW, MIDDLE, HIGH = np.array([33, 102, 172.0]), np.array([247, 247, 247.0]), np.array([178, 24, 43.0])
-ROWS = (("image", "image"), ("grid", "grid"), ("render", "drawn by the simulator, not seen"))
-"""Rows of frames, and what is written beside them."""
+ROWS = ("image", "grid", "render")
+"""Rows of frames: what the agent sees, then what the simulator draws for people."""
 
 
 def draw_sheet(name: str, description: str, sights: Sequence[Sight], held_out: set[str]) -> Image.Image:
@@ -30,7 +30,7 @@ def draw_sheet(name: str, description: str, sights: Sequence[Sight], held_out: s
         sights: at least one.
         held_out: names of tasks that training never sees; they are marked.
     """
-    columns = max(1, min(len(sights), round(math.sqrt(len(sights) * 0.7)) or 1, 8))
+    columns = min(len(sights), max(2, round(math.sqrt(0.72 * len(sights)))), 8)
     lines = [sights[start : start + columns] for start in range(0, len(sights), columns)]
     heights = [max(_height(sight) for sight in line) for line in lines]
     width = max(columns, 2) * (TILE + MARGIN) + MARGIN
@@ -38,7 +38,9 @@ def draw_sheet(name: str, description: str, sights: Sequence[Sight], held_out: s
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, 10), name, fill=INK, font=_font(20, bold=True))
     count = f"{len(sights)} tasks" + (f", {len(held_out)} of them held out" if held_out else "")
-    draw.text((MARGIN, 36), _cut(f"{count}. {description}", width - 2 * MARGIN, 12), fill=PALE, font=_font(12))
+    legend = " Rows named render are the simulator's drawing, which the agent does not see."
+    drawn = legend if any("render" in sight.frames for sight in sights) else ""
+    draw.text((MARGIN, 36), _cut(f"{count}. {description}{drawn}", width - 2 * MARGIN, 12), fill=PALE, font=_font(12))
     top = 52 + MARGIN
     for line, height in zip(lines, heights, strict=True):
         for place, sight in enumerate(line):
@@ -50,7 +52,7 @@ def draw_sheet(name: str, description: str, sights: Sequence[Sight], held_out: s
 
 
 def _height(sight: Sight) -> int:
-    rows = sum(bool(sight.frames.get(key)) for key, _ in ROWS)
+    rows = sum(bool(sight.frames.get(key)) for key in ROWS)
     return 74 + rows * (FRAME + 20) + (STRIP + 22 if sight.vectors else 0)
 
 
@@ -61,9 +63,9 @@ def _tile(sheet: Image.Image, sight: Sight, left: int, top: int, held_out: bool)
     draw.text((left, top), _cut(title, inner, 15, bold=True), fill=INK, font=_font(15, bold=True))
     draw.text((left, top + 20), _cut(sight.mission or sight.task.id, inner, 11), fill=PALE, font=_font(11))
     top += 38
-    for key, label in ROWS:
+    for key in ROWS:
         if sight.frames.get(key):
-            _frames(sheet, key, label, sight.frames[key], left, top)
+            _frames(sheet, key, sight.frames[key], left, top)
             top += FRAME + 20
     if sight.vectors:
         _strip(sheet, sight, left, top, inner)
@@ -78,7 +80,7 @@ def _earned(sight: Sight) -> str:
     return f"random return {sight.mean:.3g}{half}  ({trials}, {sight.steps / count:.0f} steps each)".replace("-", "−")
 
 
-def _frames(sheet: Image.Image, key: str, label: str, frames: Sequence[NDArray[np.uint8]], left: int, top: int) -> None:
+def _frames(sheet: Image.Image, key: str, frames: Sequence[NDArray[np.uint8]], left: int, top: int) -> None:
     draw = ImageDraw.Draw(sheet)
     last = min(len(frames), 25) - 1
     chosen = sorted({round(place * last / (FRAMES - 1)) for place in range(FRAMES)})
@@ -86,7 +88,7 @@ def _frames(sheet: Image.Image, key: str, label: str, frames: Sequence[NDArray[n
         picture = draw_grid(frames[step], FRAME) if key == "grid" else _square(frames[step])
         x = left + place * (FRAME + GAP // 2)
         sheet.paste(picture, (x, top))
-        draw.text((x, top + FRAME + 2), f"{label}, step 0" if place == 0 else f"{step}", fill=PALE, font=_font(10))
+        draw.text((x, top + FRAME + 2), f"{key}, step 0" if place == 0 else f"{step}", fill=PALE, font=_font(10))
 
 
 def _square(frame: NDArray[np.uint8]) -> Image.Image:

@@ -1,6 +1,7 @@
 """A suite at a glance: a picture of every task's first steps, and the random policy's return on it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ def write_preview(suite: Suite, folder: Path, *, trials: int, seed: int) -> tupl
     Raises:
         SimulatorError: a simulator failed, named.
     """
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame draws into memory; it need not look for a screen
     suite.observation_space  # noqa: B018  # a suite that cannot be played is refused before anything is drawn
     sights = [watch(suite, task, trials=trials, seed=seed, steps=STRIP_STEPS) for task in all_tasks(suite)]
     folder.mkdir(parents=True, exist_ok=True)

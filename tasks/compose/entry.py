@@ -79,8 +79,8 @@ def with_fields(task: Task, fields: Mapping[str, Any]) -> Task:
     if task.make is not None:
         check_options(task.make, options)
         return replace(task, **{**fields, "options": merged, "make": functools.partial(task.make, **options)})
-    _from_source(task.id, {"options": merged})
-    return replace(task, **{**fields, "options": merged})
+    fresh = _from_source(task.id, {"options": merged})  # an option may be part of the id, as Procgen's mode is
+    return replace(task, **{**fields, "id": fresh.id, "options": fresh.options})
 
 
 def _from_source(task_id: str, protocol: Mapping[str, Any]) -> Task:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tasks.compose.marked import Marked
+from tasks.compose.marked import REFUSED, Marked
 from tasks.compose.problems import Problems
 from tasks.registry import nearest
 
@@ -116,7 +116,7 @@ def read_fields(
     """
     found: dict[str, Any] = {}
     for key, item in marked.value.items():
-        if key in also:
+        if key in also or item.value is REFUSED:
             continue
         if key not in known:
             problems.add(marked.keys[key], f"unknown key {key!r}", nearest(key, [*known, *also]))

@@ -50,11 +50,13 @@ def read_include(item: Marked, path: Path, problems: Problems, within: tuple[Pat
     changes = read_fields(item, SHARED, problems, also=_ALSO)
     part = _find(item.value["suite"].value, place, path, problems, within, read_file)
     entries = [replace(entry, place=place) for entry in part.entries]
+    before = len(problems)
     if part.complete or entries:
         entries = _selected(entries, item, problems)
         entries = _changed(entries, item, problems)
         entries = _renamed(entries, item, problems)
-    return Part(tuple(overridden(entry, changes, place, problems) for entry in entries), part.head, part.complete)
+    complete = part.complete and len(problems) == before
+    return Part(tuple(overridden(entry, changes, place, problems) for entry in entries), part.head, complete)
 
 
 def _find(
@@ -86,6 +88,7 @@ def _find(
 
 
 def _selected(entries: list[Entry], item: Marked, problems: Problems) -> list[Entry]:
+    before = len(problems)
     if "only" in item.value and "except" in item.value:
         problems.add(item.keys["except"], "both only and except", "one of them says it all: leave the other out")
     if "only" in item.value:
@@ -95,7 +98,7 @@ def _selected(entries: list[Entry], item: Marked, problems: Problems) -> list[En
     if "except" in item.value:
         left_out = _names("except", item, entries, problems) or ()
         entries = [entry for entry in entries if entry.name not in left_out]
-    if not entries:
+    if not entries and len(problems) == before:
         problems.add(item.keys["suite"], "no task of this include is left", "choose fewer under except")
     return entries
 
@@ -116,12 +119,10 @@ def _is_there(key: str, name: Marked, entries: list[Entry], item: Marked, proble
         return True
     suite = item.value["suite"].value
     found = repr(name.value) if isinstance(name.value, str) else name.kind
-    hint = nearest(str(name.value), known) if len(known) < 30 or "did you" in nearest(str(name.value), known) else ""
-    problems.add(
-        name.place,
-        f"{key}: {suite} has no task {found}",
-        hint or f"`run.py suites {suite}` lists its {len(known)} tasks",
-    )
+    hint = nearest(str(name.value), known)
+    if len(known) > 12 and not hint.startswith("did you mean"):
+        hint = f"`run.py suites {suite}` lists its {len(known)} tasks"
+    problems.add(name.place, f"{key}: {suite} has no task {found}", hint)
     return False
 
 

@@ -14,6 +14,9 @@ import yaml
 from tasks.compose.problems import Place, Problems
 
 _STANDARD = "tag:yaml.org,2002:"
+_SCALARS = ("null", "bool", "int", "float", "timestamp", "str", "binary", "value")
+REFUSED = object()
+"""The value of what could not be read; a problem says why, and nothing more is to be said about it."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class _Reader:
             return self.read_already[id(node)]
         if id(node) in self.open:
             self.problems.add(place, "an alias (*) refers to what it is itself a part of", "write the value out")
-            return Marked(None, place)
+            return Marked(REFUSED, place)
         self.open.add(id(node))
         marked = self._read(node, place)
         self.open.discard(id(node))
@@ -115,16 +118,16 @@ class _Reader:
             return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_STANDARD}seq":
             return Marked([self.read(part) for part in node.value], place)
-        if isinstance(node, yaml.ScalarNode) and node.tag.startswith(_STANDARD):
+        if isinstance(node, yaml.ScalarNode) and node.tag.removeprefix(_STANDARD) in _SCALARS:
             try:
                 return Marked(self.loader.construct_object(node), place)
             except (yaml.YAMLError, ValueError) as error:
                 what = f"{node.value!r} cannot be read: {error}".replace("\n", " ")
                 self.problems.add(place, what, "put it in quotes if it is text")
-                return Marked(None, place)
+                return Marked(REFUSED, place)
         tag = node.tag.replace(_STANDARD, "!!")
         self.problems.add(place, f"found the tag {tag}", "tags have no meaning in a suite file: leave it out")
-        return Marked(None, place)
+        return Marked(REFUSED, place)
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> Marked:
         values: dict[str, Marked] = {}

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.compose.entry import Entry, build_entry
 from tasks.compose.fields import ENTRY, HEAD, SHARED, read_fields
 from tasks.compose.include import SELECTING, Part, read_include
-from tasks.compose.marked import Marked, read_marked
+from tasks.compose.marked import REFUSED, Marked, read_marked
 from tasks.compose.problems import Place, Problem, Problems, SuiteFileError
 from tasks.suite import Suite
 
@@ -76,8 +76,8 @@ def _read(path: Path, problems: Problems, within: tuple[Path, ...]) -> Reading:
     _inherit(head, parts, bool(own), root, problems)
     if head.get("sampling", "uniform") == "uniform":
         _check_weights(root, problems)
-    listed = len(_items(root.value.get("tasks"))) if "tasks" in root.value else 0
-    complete = all(part.complete for part in parts) and len(own) == listed
+    tasks = root.value.get("tasks")
+    complete = all(part.complete for part in parts) and (tasks is None or len(own) == _length(tasks))
     return Reading(head, (*entries, *own), complete=complete)
 
 
@@ -122,7 +122,8 @@ def _tasks(root: Marked, defaults: Mapping[str, Any], problems: Problems) -> lis
     if tasks is None:
         return []
     if not isinstance(tasks.value, list):
-        problems.add(tasks.place, f"tasks: expected a list, found {tasks.kind}", "begin each task with a dash (-)")
+        if tasks.value is not REFUSED:
+            problems.add(tasks.place, f"tasks: expected a list, found {tasks.kind}", "begin each task with a dash (-)")
         return []
     entries = [_task(item, defaults, problems) for item in tasks.value]
     return [entry for entry in entries if entry]
@@ -131,6 +132,8 @@ def _tasks(root: Marked, defaults: Mapping[str, Any], problems: Problems) -> lis
 def _task(item: Marked, defaults: Mapping[str, Any], problems: Problems) -> Entry | None:
     if isinstance(item.value, str):
         item = Marked({"id": item}, item.place, {"id": item.place})
+    if item.value is REFUSED:
+        return None
     if not isinstance(item.value, dict):
         what = f"expected a task's id or a mapping with one, found {item.kind}"
         problems.add(item.place, what, "write e.g. - popgym:RepeatFirstEasy")
@@ -167,6 +170,10 @@ def _check_weights(root: Marked, problems: Problems) -> None:
         if isinstance(mapping.value, dict) and "weight" in mapping.value:
             what = "a weight makes no difference while tasks are drawn uniformly"
             problems.add(mapping.keys["weight"], what, "write sampling: weighted at the top, or leave the weight out")
+
+
+def _length(marked: Marked) -> int | None:
+    return len(marked.value) if isinstance(marked.value, list) else None
 
 
 def _items(marked: Marked | None) -> list[Marked]:
