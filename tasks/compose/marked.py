@@ -85,7 +85,7 @@ def read_marked(path: Path, problems: Problems) -> Marked | None:
         problems.add(
             Place(path, mark.line + 1 if mark else 1),
             f"this is no YAML: {error.problem or error.context}",
-            "check the indentation, the colons and the quotes",
+            "check the indentation, and put text that holds a colon or # into quotes",
         )
     except yaml.YAMLError as error:
         problems.add(Place(path, 1), f"this is no YAML: {error}".replace("\n", " "), "remove these characters")

@@ -88,10 +88,16 @@ def watch(suite: Suite, task: Task, *, trials: int, seed: int, steps: int) -> Si
         steps: how many of the first trial's are kept.
     """
     sight = Sight(task)
-    window = _Window(_with_drawing(task), [])
-    env = alone(suite, replace(task, make=lambda **_: window)).make_env(0, seed=seed)
+    windows: list[_Window] = []
+
+    def make(**_: Any) -> _Window:
+        windows.append(_Window(_with_drawing(task), []))
+        return windows[-1]
+
+    env = alone(suite, replace(task, make=make)).make_env(0, seed=seed)
     env.action_space.seed(seed)
     observation, _ = env.reset()
+    window = windows[-1]  # those before it, if any, were made for their spaces
     sight.mission = str(getattr(window.unwrapped, "mission", "") or "")
     over = False
     _keep(sight, observation)
