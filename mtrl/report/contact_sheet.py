@@ -15,8 +15,8 @@ from tasks.compose.watch import Sight
 STRIP_STEPS = 48
 """Steps that a vector's strip shows."""
 FRAMES = 4
-TILE, FRAME, GAP, MARGIN, STRIP = 376, 86, 8, 12, 86
-"""Pixels: width of a tile, side of a frame, between frames, around everything, height of a strip."""
+TILE, FRAME, GAP, MARGIN, STRIP, HEADER = 376, 86, 4, 12, 86, 68
+"""Pixels: width of a tile, side of a frame, between frames, around everything, heights of a strip and of the title."""
 INK, PALE, PAPER, CARD = (28, 32, 38), (110, 118, 128), (244, 245, 247), (255, 255, 255)
 LOW, MIDDLE, HIGH = np.array([33, 102, 172.0]), np.array([247, 247, 247.0]), np.array([178, 24, 43.0])
 ROWS = ("image", "grid", "render")
@@ -34,14 +34,14 @@ def draw_sheet(name: str, description: str, sights: Sequence[Sight], held_out: s
     lines = [sights[start : start + columns] for start in range(0, len(sights), columns)]
     heights = [max(_height(sight) for sight in line) for line in lines]
     width = max(columns, 2) * (TILE + MARGIN) + MARGIN
-    sheet = Image.new("RGB", (width, sum(heights) + MARGIN * (len(lines) + 1) + 52), PAPER)
+    sheet = Image.new("RGB", (width, sum(heights) + MARGIN * (len(lines) + 1) + HEADER), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, 10), name, fill=INK, font=_font(20, bold=True))
     count = f"{len(sights)} tasks" + (f", {len(held_out)} of them held out" if held_out else "")
-    legend = " Rows named render are the simulator's drawing, which the agent does not see."
-    drawn = legend if any("render" in sight.frames for sight in sights) else ""
-    draw.text((MARGIN, 36), _cut(f"{count}. {description}{drawn}", width - 2 * MARGIN, 12), fill=PALE, font=_font(12))
-    top = 52 + MARGIN
+    draw.text((MARGIN, 36), _cut(f"{count}. {description}", width - 2 * MARGIN, 12), fill=PALE, font=_font(12))
+    legend = "image, grid and vector: what the agent sees; render: the simulator's drawing, which it does not see"
+    draw.text((MARGIN, 54), _cut(legend, width - 2 * MARGIN, 11), fill=PALE, font=_font(11))
+    top = HEADER + MARGIN
     for line, height in zip(lines, heights, strict=True):
         for place, sight in enumerate(line):
             left = MARGIN + place * (TILE + MARGIN)
@@ -86,7 +86,7 @@ def _frames(sheet: Image.Image, key: str, frames: Sequence[NDArray[np.uint8]], l
     chosen = sorted({round(place * last / (FRAMES - 1)) for place in range(FRAMES)})
     for place, step in enumerate(chosen):
         picture = draw_grid(frames[step], FRAME) if key == "grid" else _square(frames[step])
-        x = left + place * (FRAME + GAP // 2)
+        x = left + place * (FRAME + GAP)
         sheet.paste(picture, (x, top))
         draw.text((x, top + FRAME + 2), f"{key}, step 0" if place == 0 else f"{step}", fill=PALE, font=_font(10))
 

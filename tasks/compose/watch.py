@@ -21,7 +21,7 @@ class Sight:
 
     task: Task
     frames: dict[str, list[NDArray[np.uint8]]] = field(default_factory=dict)
-    """By key: the steps' "image", "grid", or "render" (drawn by the simulator, red green blue)."""
+    """By key: the steps' "image", "grid", and, without an image, "render" (the simulator's own drawing, RGB)."""
     vectors: list[NDArray[np.float32]] = field(default_factory=list)
     """The flat "vector" of each step."""
     rewards: list[float] = field(default_factory=list)
@@ -98,7 +98,7 @@ def watch(suite: Suite, task: Task, *, trials: int, seed: int, steps: int) -> Si
     env.action_space.seed(seed)
     observation, _ = env.reset()
     window = windows[-1]  # those before it, if any, were made for their spaces
-    sight.mission = str(getattr(window.unwrapped, "mission", "") or "")
+    sight.mission = _mission(window)
     over = False
     _keep(sight, observation)
     while not over:
@@ -122,7 +122,7 @@ def watch(suite: Suite, task: Task, *, trials: int, seed: int, steps: int) -> Si
         _note(sight, info)
     sight.seconds = time.perf_counter() - start
     env.close()
-    if window.frames:
+    if window.frames and "image" not in sight.frames:  # an image tells enough
         sight.frames["render"] = window.frames
     return sight
 
@@ -138,6 +138,13 @@ def _keep(sight: Sight, observation: dict[str, Any]) -> None:
 def _note(sight: Sight, info: dict[str, Any]) -> None:
     sight.returns.append(float(info["trial"]["raw_return"]))
     sight.steps += int(info["trial"]["length"])
+
+
+def _mission(window: _Window) -> str:
+    """The simulator's ``mission``, or that of the simulator inside it."""
+    outer = window.unwrapped
+    found = getattr(outer, "mission", None) or getattr(getattr(outer, "simulator", None), "mission", None)
+    return found if isinstance(found, str) else ""
 
 
 def _with_drawing(task: Task) -> "gymnasium.Env[Any, Any]":

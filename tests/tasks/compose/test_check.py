@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-import numpy as np
 import pytest
 from gymnasium import spaces
 
+import tasks
 from tasks.compose.check import check_suite_file
 from tasks.compose.survey import padding, play, speed, task_spaces
-from tasks.registry import load_suite
+from tasks.registry import SUITES, load_suite
 from tasks.suite import Suite
 from tasks.task import Task
 from tests.tasks.compose.conftest import Write
@@ -122,9 +122,9 @@ def test_play_goes_on_from_trial_to_trial_with_the_tasks_own_actions(stills: typ
     assert speed(suite, suite.tasks[0], 0.01) > 0
 
 
-def test_the_shipped_suites_are_fine() -> None:
-    import tasks
-
-    path = Path(tasks.__file__).parent / "suites" / "classic-control.yaml"
+@pytest.mark.parametrize("path", sorted((Path(tasks.__file__).parent / "suites").glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_shipped_suites_are_fine(path: Path) -> None:
+    if path.stem not in SUITES:
+        pytest.skip("its simulators are not registered yet")
     checked = check_suite_file(path)
-    assert checked.problems == () and np.isclose(len(checked.spaces), 3)
+    assert checked.problems == () and checked.suite is not None
