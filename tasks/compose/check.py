@@ -23,7 +23,7 @@ class Checked:
 def check_suite_file(path: Path) -> Checked:
     """Check a suite file. Simulators are built, each once, only if the text has no problem."""
     suite, places, found = read_suite_file(path)
-    if suite is None:
+    if suite is None or found:
         return Checked(None, found, {})
     problems = Problems()
     spaces = {task.name: task_spaces(suite, task) for task in all_tasks(suite)}

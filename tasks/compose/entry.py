@@ -41,6 +41,7 @@ def build_entry(fields: Mapping[str, Any], place: Place, id_place: Place, proble
             task = Task(name=name, id=fields.get("id", f"custom:{name}"), make=factory, **protocol)
         elif "id" in fields:
             task = _from_source(fields["id"], protocol)
+            check_extra(task.id, id_place, problems)
             name = fields.get("name") or task.name
             task = replace(task, name=name)
     except (ValueError, TypeError, ImportError) as error:
@@ -92,12 +93,18 @@ def _from_source(task_id: str, protocol: Mapping[str, Any]) -> Task:
         )
     source = find_source(prefix)
     source.task(name)  # so that an unknown name is told from a setting that is refused
-    missing = missing_extra(prefix, source)
-    if missing:
-        raise ImportError(f"{task_id} {missing}")
     task: Task = source.task(name, **protocol)
     check_options(source.make, protocol.get("options", {}), name)
     return task
+
+
+def check_extra(task_id: str, place: Place, problems: Problems) -> None:
+    """Note what is to be installed before the task's simulator can be built."""
+    prefix = task_id.partition(":")[0]
+    missing = missing_extra(prefix, find_source(prefix))
+    if missing:
+        what, _, remedy = missing.partition("; ")
+        problems.add(place, f"{task_id} {what}", remedy, lacking=True)
 
 
 def _name_of(fields: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.compose.entry import Entry, overridden
+from tasks.compose.entry import Entry, check_extra, overridden
 from tasks.compose.fields import SHARED, read_fields
 from tasks.compose.marked import Marked
 from tasks.compose.problems import Place, Problems
@@ -50,7 +50,7 @@ def read_include(item: Marked, path: Path, problems: Problems, within: tuple[Pat
     changes = read_fields(item, SHARED, problems, also=_ALSO)
     part = _find(item.value["suite"].value, place, path, problems, within, read_file)
     entries = [replace(entry, place=place) for entry in part.entries]
-    before = len(problems)
+    before = len(problems)  # what a machine lacks was noted before, and leaves the tasks as they are
     if part.complete or entries:
         entries = _selected(entries, item, problems)
         entries = _changed(entries, item, problems)
@@ -70,6 +70,8 @@ def _find(
             return _NOTHING
         held_out = {task.name for task in suite.held_out}
         tasks = (*suite.tasks, *suite.held_out)
+        for task_id in {task.id.partition(":")[0]: task.id for task in tasks if task.make is None}.values():
+            check_extra(task_id, place, problems)
         entries = tuple(Entry(task.name, place, task.name in held_out, task) for task in tasks)
         return Part(entries, {"invalid_actions": suite.invalid_actions, "sampling": suite.sampling}, complete=True)
     file = path.parent / target

@@ -26,6 +26,8 @@ class Problem:
     """What was expected and what was found."""
     remedy: str
     """What to write instead."""
+    lacking: bool = False
+    """Whether the file is right and only this machine lacks a package: the suite can be described, not played."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.what}; {self.remedy}"
@@ -51,9 +53,9 @@ class Problems:
     def __init__(self) -> None:
         self._found: dict[Problem, None] = {}
 
-    def add(self, place: Place, what: str, remedy: str) -> None:
+    def add(self, place: Place, what: str, remedy: str, *, lacking: bool = False) -> None:
         """Note a problem; the same one again makes no difference."""
-        self._found[Problem(place, what, remedy)] = None
+        self._found[Problem(place, what, remedy, lacking)] = None
 
     def add_error(self, place: Place, error: BaseException, remedy: str) -> None:
         """Note what an exception says; what stands behind its first semicolon is its own remedy."""

@@ -27,6 +27,8 @@ class Reading:
 def load_suite_file(path: Path) -> Suite:
     """The suite that a file describes.
 
+    A package that is not installed is no mistake of the file's: whoever builds the simulator will hear of it.
+
     Raises:
         SuiteFileError: with every problem that shows without building a simulator.
     """
@@ -37,7 +39,10 @@ def load_suite_file(path: Path) -> Suite:
 
 
 def read_suite_file(path: Path) -> tuple[Suite | None, dict[str, Place], tuple[Problem, ...]]:
-    """A suite file's suite, the place of each task by name, and all problems; with a problem there is no suite."""
+    """A suite file's suite, the place of each task by name, and all problems.
+
+    There is no suite if the file has a problem; what this machine lacks does not count as one.
+    """
     problems = Problems()
     reading = _read(path, problems, ())
     places = {entry.name: entry.place for entry in reading.entries}
@@ -46,14 +51,14 @@ def read_suite_file(path: Path) -> tuple[Suite | None, dict[str, Place], tuple[P
     if not training and reading.complete:
         what = "the suite has no task to train on" + (", only held-out ones" if reading.entries else "")
         problems.add(Place(path, 1), what, "write at least one under `tasks:` or `include:` without `split: test`")
-    if len(problems):
+    if not all(problem.lacking for problem in problems.sorted):
         return None, places, problems.sorted
     suite = Suite(
         **{"name": path.stem, "description": f"Of {path}.", **reading.head},
         tasks=tuple(entry.task for entry in training if entry.task),
         held_out=tuple(entry.task for entry in reading.entries if entry.held_out and entry.task),
     )
-    return suite, places, ()
+    return suite, places, problems.sorted
 
 
 def _read(path: Path, problems: Problems, within: tuple[Path, ...]) -> Reading:

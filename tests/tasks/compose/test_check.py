@@ -10,7 +10,7 @@ from gymnasium import spaces
 import tasks
 from tasks.compose.check import check_suite_file
 from tasks.compose.survey import padding, play, speed, task_spaces
-from tasks.registry import SUITES, load_suite
+from tasks.registry import SOURCES, load_suite
 from tasks.suite import Suite
 from tasks.task import Task
 from tests.tasks.compose.conftest import Write
@@ -124,7 +124,7 @@ def test_play_goes_on_from_trial_to_trial_with_the_tasks_own_actions(stills: typ
 
 @pytest.mark.parametrize("path", sorted((Path(tasks.__file__).parent / "suites").glob("*.yaml")), ids=lambda p: p.stem)
 def test_the_shipped_suites_are_fine(path: Path) -> None:
-    if path.stem not in SUITES:
-        pytest.skip("its simulators are not registered yet")
+    if path.stem == "mixed" and not {"babyai", "procgen"} <= set(SOURCES):
+        pytest.skip("its simulators are not there")
     checked = check_suite_file(path)
     assert checked.problems == () and checked.suite is not None

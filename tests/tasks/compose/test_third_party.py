@@ -151,8 +151,14 @@ def test_a_missing_extra_is_named(write: Write, monkeypatch: pytest.MonkeyPatch)
     found = missing_extra("corridor", source)
     assert found is not None
     assert "needs no-such-map-package, which is not installed" in found and "pip install 'corridors[maps]'" in found
-    (problem,) = check_suite_file(write("tasks:\n- corridor:long")).problems
-    assert problem.place.line == 2 and "no-such-map-package" in problem.what
+    path = write("tasks:\n- corridor:long")
+    checked = check_suite_file(path)
+    (problem,) = checked.problems
+    assert checked.suite is None and not checked.spaces
+    assert problem.place.line == 2 and "no-such-map-package" in problem.what and "corridors[maps]" in problem.remedy
+    assert load_suite(str(path)).task_names == ("long",)  # it can be listed all the same
+    (problem,) = check_suite_file(write("include: corridors-2")).problems
+    assert problem.place.line == 1 and "no-such-map-package" in problem.what
 
 
 def test_our_own_extras_are_read_from_our_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
