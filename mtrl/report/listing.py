@@ -12,7 +12,7 @@ from mtrl.agent.config import AgentConfig
 from mtrl.learning.config import LearningConfig
 from mtrl.training.config import SuiteConfig
 from tasks.compose.plugins import SUITE_GROUP, plugins
-from tasks.compose.survey import TRIALS_OWN, all_tasks, padding, speed, task_spaces
+from tasks.compose.survey import TRIALS_OWN, padding, speed, task_spaces
 from tasks.registry import SUITES, load_suite
 from tasks.scores import load_reference
 
@@ -73,7 +73,7 @@ def suite(found: "Suite", *, speed_seconds: float | None = None) -> dict[str, An
     Raises:
         ValueError: a task whose simulator cannot be built or played, named.
     """
-    members = all_tasks(found)
+    members = found.all_tasks
     alone = [task_spaces(found, task) for task in members]
     for task, own in zip(members, alone, strict=True):
         if own.problem is not None:
@@ -126,7 +126,7 @@ def checked(file: "Path", outcome: "Checked") -> dict[str, Any]:
     return {
         "file": str(file),
         "ok": outcome.suite is not None,
-        "tasks": [task.name for task in all_tasks(outcome.suite)] if outcome.suite else [],
+        "tasks": [task.name for task in outcome.suite.all_tasks] if outcome.suite else [],
         "problems": [
             {
                 "file": str(problem.place.file),

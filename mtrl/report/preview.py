@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from mtrl.report.contact_sheet import STRIP_STEPS, draw_sheet
-from tasks.compose.survey import all_tasks
 from tasks.compose.watch import Sight, watch
 from tasks.suite import Suite
 
@@ -24,7 +23,7 @@ def write_preview(suite: Suite, folder: Path, *, trials: int, seed: int) -> tupl
     """
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame draws into memory; it need not look for a screen
     suite.observation_space  # noqa: B018  # a suite that cannot be played is refused before anything is drawn
-    sights = [watch(suite, task, trials=trials, seed=seed, steps=STRIP_STEPS) for task in all_tasks(suite)]
+    sights = [watch(suite, task, trials=trials, seed=seed, steps=STRIP_STEPS) for task in suite.all_tasks]
     folder.mkdir(parents=True, exist_ok=True)
     picture, scores = folder / "preview.png", folder / "scores.json"
     held_out = {task.name for task in suite.held_out}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tasks.compose.problems import Place, Problem, Problems
 from tasks.compose.suite_file import read_suite_file
-from tasks.compose.survey import TaskSpaces, all_tasks, task_spaces
+from tasks.compose.survey import TaskSpaces, task_spaces
 from tasks.suite import Suite
 
 
@@ -26,7 +26,7 @@ def check_suite_file(path: Path) -> Checked:
     if suite is None or found:
         return Checked(None, found, {})
     problems = Problems()
-    spaces = {task.name: task_spaces(suite, task) for task in all_tasks(suite)}
+    spaces = {task.name: task_spaces(suite, task) for task in suite.all_tasks}
     for name, of_task in spaces.items():
         if of_task.problem is not None:
             what, _, remedy = of_task.problem.partition("; ")

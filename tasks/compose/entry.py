@@ -1,12 +1,11 @@
 """One task on its way into a suite: where it was written, and what is known of it already."""
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tasks.compose.extras import missing_extra
-from tasks.compose.factories import bound, check_options, find_factory
+from tasks.compose.factories import check_options, find_factory
 from tasks.compose.problems import Place, Problems
 from tasks.registry import find_source
 from tasks.task import Task
@@ -37,7 +36,8 @@ def build_entry(fields: Mapping[str, Any], place: Place, id_place: Place, proble
     task: Task | None = None
     try:
         if "make" in fields:
-            factory = bound(find_factory(fields["make"]), protocol.get("options", {}))
+            factory = find_factory(fields["make"])
+            check_options(factory, protocol.get("options", {}))
             task = Task(name=name, id=fields.get("id", f"custom:{name}"), make=factory, **protocol)
         elif "id" in fields:
             task = _from_source(fields["id"], protocol)
@@ -78,8 +78,8 @@ def with_fields(task: Task, fields: Mapping[str, Any]) -> Task:
         return replace(task, **fields)
     merged = {**task.options, **options}
     if task.make is not None:
-        check_options(task.make, options)
-        return replace(task, **{**fields, "options": merged, "make": functools.partial(task.make, **options)})
+        check_options(task.make, merged)
+        return replace(task, **{**fields, "options": merged})
     fresh = _from_source(task.id, {"options": merged})  # an option may be part of the id, as Procgen's mode is
     return replace(task, **{**fields, "id": fresh.id, "options": fresh.options})
 

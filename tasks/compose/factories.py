@@ -1,6 +1,5 @@
 """Simulators that third parties make: ``make: my_package.my_module:factory`` in a suite file."""
 
-import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -37,21 +36,13 @@ def find_factory(target: str) -> Callable[..., Any]:
     return factory
 
 
-def bound(factory: Callable[..., Any], options: Mapping[str, Any], *positional: Any) -> Callable[[], Any]:
-    """The factory with its options; can be pickled if the factory can.
-
-    Raises:
-        ValueError: it takes no such option, or needs one that is not given; the message names the nearest ones.
-    """
-    check_options(factory, options, *positional)
-    return functools.partial(factory, *positional, **options)
-
-
 def check_options(factory: Callable[..., Any], options: Mapping[str, Any], *positional: Any) -> None:
     """Refuse options that a factory does not take, as far as its signature tells.
 
+    Args:
+        positional: what it is given before the options.
     Raises:
-        ValueError: see `bound`.
+        ValueError: it takes no such option, or needs one that is not given; the message names the nearest ones.
     """
     try:
         signature = inspect.signature(factory)

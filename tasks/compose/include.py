@@ -69,7 +69,7 @@ def _find(
             problems.add_error(place, error, "`run.py suites` lists the names; a file's ends in .yaml")
             return _NOTHING
         held_out = {task.name for task in suite.held_out}
-        tasks = (*suite.tasks, *suite.held_out)
+        tasks = suite.all_tasks
         for task_id in {task.id.partition(":")[0]: task.id for task in tasks if task.make is None}.values():
             check_extra(task_id, place, problems)
         entries = tuple(Entry(task.name, place, task.name in held_out, task) for task in tasks)

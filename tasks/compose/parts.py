@@ -37,7 +37,7 @@ def including(
     Raises:
         ValueError: a task that is not there, a name that is taken twice, or a setting that no task can have.
     """
-    tasks = {task.name: task for task in (*suite.tasks, *suite.held_out)}
+    tasks = {task.name: task for task in suite.all_tasks}
     held_out = {task.name for task in suite.held_out}
     rename, without = rename or {}, tuple(without)
     kept = list(tasks) if only is None else list(only)
@@ -52,7 +52,7 @@ def including(
         if name not in without:
             task = replace(with_fields(tasks[name], fields), name=rename.get(name, prefix + name))
             (test if split == "test" or (split is None and name in held_out) else train).append(task)
-    return replace(suite, tasks=tuple(train), held_out=tuple(test))
+    return replace(suite, tasks=tuple(train), held_out=tuple(test), like=None)
 
 
 def compose(name: str, suites: Sequence[Suite], **settings: Any) -> Suite:

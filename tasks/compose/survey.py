@@ -39,11 +39,6 @@ class TaskSpaces:
         return sum(prod(shape) for shape in self.observation.values())
 
 
-def all_tasks(suite: Suite) -> tuple[Task, ...]:
-    """The tasks of training, then the held-out ones."""
-    return (*suite.tasks, *suite.held_out)
-
-
 def task_spaces(suite: Suite, task: Task) -> TaskSpaces:
     """Build a task's simulator once and read its spaces. What goes wrong is in `TaskSpaces.problem`.
 
@@ -114,7 +109,7 @@ def play(suite: Suite, task: Task, *, seed: int) -> "Generator[dict[str, Any], N
 
 def alone(suite: Suite, task: Task) -> Suite:
     """A suite of this task, so that nothing is padded and every action is the task's own."""
-    return replace(suite, name=task.name, tasks=(task,), held_out=(), sampling="uniform")
+    return replace(suite, name=task.name, tasks=(task,), held_out=(), sampling="uniform", like=None)
 
 
 class _Given:

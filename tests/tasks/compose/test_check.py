@@ -89,10 +89,12 @@ def test_continuous_among_discrete_actions_is_a_problem(write: Write, stills: ty
     path = write("tasks:\n" + entry("a") + entry("b") + entry("lever", actions="box"))
     checked = check_suite_file(path)
     assert checked.suite is None
-    if hasattr(Suite, "continuous"):
-        (problem,) = checked.problems
-        assert "'lever' has continuous actions, while 2 of the suite's tasks have discrete ones" in problem.what
-    assert {problem.place.line for problem in checked.problems} == {4}
+    (problem,) = checked.problems
+    assert "'lever' has continuous actions, while 2 of the suite's tasks have discrete ones" in problem.what
+    assert problem.place.line == 4 and "suite of their own" in problem.remedy
+    alone = check_suite_file(write("tasks:\n" + entry("lever", actions="box") + "- gym:Pendulum-v1"))
+    assert alone.problems == () and alone.suite is not None and alone.suite.continuous
+    assert [of_task.actions for of_task in alone.spaces.values()] == [3, 1]
 
 
 def test_a_missing_package_is_a_problem_with_what_to_install(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
