@@ -125,6 +125,26 @@ def test_a_run_on_a_file_is_trained_and_evaluated(call: Call, good: Path, tmp_pa
     assert set(json.loads(answer.out)["tasks"]) == {"RepeatFirstEasy", "pole"}
 
 
+def test_a_third_partys_tasks_are_trained_beside_ours(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "suites.md").read_text()
+    start = text.index("```python\n# corridors/tasks.py") + len("```python\n")
+    (tmp_path / "their_corridors.py").write_text(text[start : text.index("```", start)])
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "both.yaml"
+    path.write_text(
+        "invalid_actions: mask\n"
+        "tasks:\n"
+        "- {make: their_corridors:Hallway, name: hall, options: {length: 3}, max_steps: 30}\n"
+        "- popgym:RepeatFirstEasy\n"
+    )
+    out = tmp_path / "run"
+    assert call("train", path, *TINY, "--out", out).code == 0
+    found = json.loads(call("evaluate", out, "--episodes", 4, "--json").out)["tasks"]
+    assert 0 <= found["hall"]["return"] <= 1 and found["hall"]["score"] is None
+
+
 def test_the_default_folder_of_a_run_is_named_after_the_file(good: Path) -> None:
     command = parse(["train", str(good)])
     assert isinstance(command, Train) and str(command.folder) == "runs/pair-mean-s0"
