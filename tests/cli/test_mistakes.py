@@ -21,7 +21,7 @@ MISTAKES = [
     ("train popgym-quik", "did you mean popgym-quick", "unknown suite 'popgym-quik'"),
     ("train Bogus", "known are: popgym-27, popgym-quick", "unknown suite 'Bogus'"),
     ("train popgym:RepeatFirstEazy", "did you mean RepeatFirstEasy", "unknown popgym task 'RepeatFirstEazy'"),
-    ("train popgyn:RepeatFirstEasy", "did you mean popgym?", "'popgyn'"),
+    ("train popgyn:RepeatFirstEasy", "did you mean popgym", "'popgyn'"),
     ("train --strategy pcgrad", "A suite, or one task", "Missing"),
     (TRAIN + "more", "run.py train --help", "Unrecognized options: more"),
     (TRAIN + "--strategy pcgradd", "'pcgrad'", "invalid choice 'pcgradd'"),
