@@ -15,10 +15,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mtrl.commands import (
+    CheckSuite,
     Command,
     Evaluate,
     Methods,
     MistakeError,
+    PreviewSuite,
     Report,
     Suites,
     Train,
@@ -63,10 +65,15 @@ def check(command: Command) -> None:
             raise MistakeError(f"--out: {command.folder} is a file")
         if not command.resume and command.folder.is_dir() and any(command.folder.iterdir()):
             raise MistakeError(f"{command.folder} is not empty: go on with --resume, or name another folder with --out")
-    elif isinstance(command, Suites):
+    elif isinstance(command, Suites | PreviewSuite):
         if command.name is not None:
             with mistakes():
                 load_suite(command.name)
+        if isinstance(command, PreviewSuite) and command.out.exists() and not command.out.is_dir():
+            raise MistakeError(f"--out: {command.out} is a file")
+    elif isinstance(command, CheckSuite):
+        if not command.file.is_file():
+            raise MistakeError(f"there is no file {command.file}; `run.py suites NAME` shows a built-in suite")
     elif isinstance(command, (Evaluate, Report)):
         if not command.run.is_dir():
             raise MistakeError(f"there is no folder {command.run}{_nearby(command.run)}")
@@ -84,6 +91,10 @@ def carry_out(command: Command) -> int:
             return _evaluate(command)
         case Suites():
             return _suites(command)
+        case CheckSuite():
+            return _check_suite(command)
+        case PreviewSuite():
+            return _preview_suite(command)
         case Methods():
             return _methods(command)
         case Report():
@@ -126,13 +137,44 @@ def _suites(command: Suites) -> int:
     from mtrl.report import listing, tables
 
     with redirect_stdout(sys.stderr):
-        found = listing.suites() if command.name is None else listing.suite(load_suite(command.name))
+        if command.name is None:
+            found = listing.suites()
+        else:
+            found = listing.suite(load_suite(command.name), speed_seconds=0.5 if command.speed else None)
     if command.json:
         print(json.dumps(found, indent=1))
     elif command.name is None:
         tables.show_suites(found)
     else:
         tables.show_suite(found)
+    return 0
+
+
+def _check_suite(command: CheckSuite) -> int:
+    with redirect_stdout(sys.stderr):
+        from mtrl.report import listing
+        from tasks.compose.check import check_suite_file
+
+        checked = check_suite_file(command.file)
+    if command.json:
+        print(json.dumps(listing.checked(command.file, checked), indent=1))
+    elif checked.suite is None:
+        for problem in checked.problems:
+            print(problem, file=sys.stderr)
+        count = len(checked.problems)
+        print(f"run.py: {command.file} has {count} problem{'s' if count > 1 else ''}", file=sys.stderr)
+    else:
+        held_out = f" and {len(checked.suite.held_out)} held-out" if checked.suite.held_out else ""
+        print(f"{command.file} is fine: {checked.suite.num_tasks}{held_out} tasks")
+    return 2 if checked.suite is None else 0
+
+
+def _preview_suite(command: PreviewSuite) -> int:
+    from mtrl.report.preview import write_preview
+
+    with redirect_stdout(sys.stderr):
+        picture, scores = write_preview(load_suite(command.name), command.out, trials=command.trials, seed=command.seed)
+    print(f"{picture}\n{scores}")
     return 0
 
 

@@ -38,7 +38,7 @@ class Train:
     """Train one agent on a suite of tasks (`train SUITE --help` shows that suite's defaults)."""
 
     suite: Annotated[Positional[str], tyro.conf.arg(metavar="SUITE")]
-    """A suite, or one task, e.g. popgym:RepeatFirstEasy; `run.py suites` lists them."""
+    """A suite, or one task, e.g. popgym:RepeatFirstEasy, or a suite file; `run.py suites` lists them."""
     settings: Annotated[Settings, tyro.conf.arg(name="")]
     out: Path | None = None
     """Folder of the run; default: runs/SUITE-STRATEGY-sSEED."""
@@ -60,7 +60,8 @@ class Train:
         if self.out is not None:
             return self.out
         config = self.config
-        name = f"{config.suite.replace(':', '-')}-{config.conflict.strategy}-s{config.loop.seed}"
+        suite = Path(config.suite).stem if config.suite.endswith((".yaml", ".yml")) else config.suite
+        name = f"{suite.replace(':', '-').replace('/', '-')}-{config.conflict.strategy}-s{config.loop.seed}"
         return Path("runs") / name
 
 
@@ -88,12 +89,51 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class Suites:
-    """List the suites, or describe one suite and its tasks."""
+    """List the suites, or describe one suite and its tasks.
+
+    `suites check FILE` finds every mistake in a suite file; `suites preview NAME --out DIR` draws every task.
+    """
 
     name: Annotated[Positional[str | None], tyro.conf.arg(metavar="[NAME]")] = None
-    """A suite, or one task, e.g. popgym:RepeatFirstEasy."""
+    """A suite, a suite file (my/suite.yaml), or one task, e.g. popgym:RepeatFirstEasy."""
+    speed: bool = False
+    """Measure each task's steps a second, for a moment."""
     json: bool = False
     """Print JSON."""
+
+    def __post_init__(self) -> None:
+        if self.speed and self.name is None:
+            raise ValueError("--speed: expected a suite whose tasks are measured, found none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckSuite:
+    """Find every mistake in a suite file, each with its line and remedy. Exit code 2 if there is one."""
+
+    file: Annotated[Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """The suite file, e.g. my/suite.yaml."""
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewSuite:
+    """Draw what the first steps of every task look like, and measure the random policy's return."""
+
+    name: Annotated[Positional[str], tyro.conf.arg(metavar="NAME")]
+    """A suite, a suite file (my/suite.yaml), or one task."""
+    out: Path
+    """Folder for preview.png and scores.json."""
+    trials: int = 10
+    """Trials of the random policy per task."""
+    seed: int = 0
+    """Seed of simulators and actions."""
+
+    def __post_init__(self) -> None:
+        if self.trials < 1 or self.seed < 0:
+            raise ValueError(
+                f"expected --trials of at least 1 and --seed of at least 0, found {self.trials} and {self.seed}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +154,7 @@ class Report:
     """The page; default: report.html in that folder. The figures go to a folder beside it."""
 
 
-Command = Train | Evaluate | Suites | Methods | Report
+Command = Train | Evaluate | Suites | CheckSuite | PreviewSuite | Methods | Report
 COMMANDS: dict[str, type[Command]] = {
     "train": Train,
     "evaluate": Evaluate,
@@ -122,6 +162,8 @@ COMMANDS: dict[str, type[Command]] = {
     "methods": Methods,
     "report": Report,
 }
+SUITES_COMMANDS: dict[str, type[Command]] = {"check": CheckSuite, "preview": PreviewSuite}
+"""What may follow `suites` in place of a name."""
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -158,7 +200,10 @@ def _parse(argv: Sequence[str], defaults: RunConfig) -> Command:
     groups = {group.name: getattr(defaults, group.name) for group in fields(Settings)}
     train = Train(suite=cast(str, tyro.MISSING), settings=Settings(**groups))
     chosen: Any
-    if argv and argv[0] in COMMANDS:
+    if list(argv[:1]) == ["suites"] and argv[1:] and argv[1] in SUITES_COMMANDS:
+        name, rest, default = f"suites {argv[1]}", list(argv[2:]), tyro.MISSING_NONPROP
+        chosen = SUITES_COMMANDS[argv[1]]
+    elif argv and argv[0] in COMMANDS:
         name, rest = argv[0], list(argv[1:])
         rest = ["--help"] if {"-h", "--help"} & set(rest) else rest
         chosen, default = COMMANDS[name], train if name == "train" else tyro.MISSING_NONPROP

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,12 +21,14 @@ SUITES: dict[str, str] = {
     "procgen-16-hard": "tasks.procgen:procgen_16_hard",
     "procgen-16-memory": "tasks.procgen:procgen_16_memory",
     "procgen-quick": "tasks.procgen:procgen_quick",
+    "classic-control": "suites/classic-control.yaml",
 }
-"""Suite name -> ``module:factory``, a function without arguments that returns the suite."""
+"""Suite name -> ``module:factory``, a function without arguments that returns the suite, or a suite file of tasks/."""
 
 SOURCES: dict[str, str] = {
     "popgym": "tasks.popgym:Popgym",
     "procgen": "tasks.procgen:Procgen",
+    "gym": "tasks.gym_source:Gym",
 }
 """First part of a task id -> ``module:class`` with ``task(name, **protocol)``, ``make(name, **options)``,
 ``names()``, ``slow`` (whether its simulators are worth a process of their own) and ``extra`` (what to install)."""
@@ -40,7 +43,7 @@ def load_suite(
     warmup_attempts: int | None = None,
     sampling: str | None = None,
 ) -> "Suite":
-    """A suite by its name, or the suite of a single task by the task's id (``popgym:AutoencodeEasy``).
+    """A suite by its name, by its file (``my/suite.yaml``), or that of one task by its id (``popgym:AutoencodeEasy``).
 
     Args:
         invalid_actions: "random" or "mask"; None, here and below: what the suite says.
@@ -82,23 +85,50 @@ def make_simulator(task: "Task") -> "gymnasium.Env[Any, Any]":
 
 
 def source_of(task: "Task") -> Any:
-    """The class that knows the simulators of a task's id.
+    """The class that knows the simulators of a task's id; raises as `find_source`."""
+    return find_source(task.id.partition(":")[0])
+
+
+def find_source(name: str) -> Any:
+    """The source behind the first part of a task id: one of `SOURCES`, or a third party's.
 
     Raises:
-        ValueError: there is none.
+        ValueError: nobody provides such a source; the message names the nearest ones.
+        ImportError: a third party's source cannot be imported.
     """
-    return _load(SOURCES[_known(task.id.partition(":")[0], SOURCES, "source of tasks")])
+    if name not in SOURCES:
+        from tasks.compose.plugins import SOURCE_GROUP, load_plugin, plugins
+
+        if name in plugins(SOURCE_GROUP):
+            return load_plugin(SOURCE_GROUP, name)
+        _known(name, [*SOURCES, *plugins(SOURCE_GROUP)], "source of tasks")
+    return _load(SOURCES[name])
 
 
 def _find(name: str) -> "Suite":
+    if name.endswith((".yaml", ".yml")):
+        from tasks.compose.suite_file import load_suite_file
+
+        return load_suite_file(Path(name))
     source, colon, task = name.partition(":")
     if colon:
         from tasks.suite import Suite
 
-        found = _load(SOURCES[_known(source, SOURCES, "source of tasks")]).task(task)
+        found = find_source(source).task(task)
         return Suite(name=name, tasks=(found,), description=f"{name} alone: one attempt a trial, every reward paid.")
-    suite: Suite = _load(SUITES[_known(name, [*SUITES, *(f"{source}:NAME" for source in SOURCES)], "suite")])()
-    return suite
+    if name not in SUITES:
+        from tasks.compose.plugins import SUITE_GROUP, load_plugin, plugins
+
+        if name in plugins(SUITE_GROUP):
+            suite: Suite = load_plugin(SUITE_GROUP, name)()
+            return suite
+        known = [*SUITES, *plugins(SUITE_GROUP), *(f"{source}:NAME" for source in SOURCES), "FILE.yaml"]
+        _known(name, known, "suite")
+    target = SUITES[name]
+    if target.endswith(".yaml"):
+        return _find(str(Path(__file__).parent / target))
+    made: Suite = _load(target)()
+    return made
 
 
 def _known(name: str, names: Iterable[str], what: str) -> str:

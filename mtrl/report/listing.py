@@ -11,10 +11,15 @@ from conflict.registry import RESCALINGS, STRATEGIES, VALUE_TARGETS, Entry
 from mtrl.agent.config import AgentConfig
 from mtrl.learning.config import LearningConfig
 from mtrl.training.config import SuiteConfig
+from tasks.compose.plugins import SUITE_GROUP, plugins
+from tasks.compose.survey import TRIALS_OWN, padding, speed, task_spaces
 from tasks.registry import SUITES, load_suite
 from tasks.scores import load_reference
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.compose.check import Checked
     from tasks.suite import Suite
 
 REGISTRIES: dict[str, dict[str, Entry]] = {
@@ -52,41 +57,85 @@ def choices(config: type, name: str) -> list[str]:
 
 
 def suites() -> dict[str, Any]:
-    """Every suite by name, with the number of its tasks."""
-    loaded = [load_suite(name) for name in SUITES]
+    """Every suite by name, third parties' included, with the number of its tasks."""
+    others = [name for name in plugins(SUITE_GROUP) if name not in SUITES]
+    loaded = [load_suite(name) for name in [*SUITES, *others]]
     return {
         "suites": [{"name": s.name, "description": s.description, "tasks": s.num_tasks} for s in loaded],
     }
 
 
-def suite(found: "Suite") -> dict[str, Any]:
-    """A suite's spaces and tasks, with the returns that scores are measured against."""
+def suite(found: "Suite", *, speed_seconds: float | None = None) -> dict[str, Any]:
+    """A suite's spaces and tasks, with the returns that scores are measured against.
+
+    Args:
+        speed_seconds: measure every task's steps a second for so long; None: not at all.
+    Raises:
+        ValueError: a task whose simulator cannot be built or played, named.
+    """
+    members = found.all_tasks
+    alone = [task_spaces(found, task) for task in members]
+    for task, own in zip(members, alone, strict=True):
+        if own.problem is not None:
+            raise ValueError(f"task {task.name!r}: {own.problem}")
+    shares = padding(found, alone)
     tasks = []
-    for task, mask in zip(found.tasks, found.action_mask, strict=True):
+    for task, own, padded in zip(members, alone, shares, strict=True):
         reference = load_reference(task.id, attempts=task.attempts)
         tasks.append(
             {
                 "name": task.name,
                 "id": task.id,
-                "actions": int(mask.sum()),
+                "split": "test" if task in found.held_out else "train",
+                "observation": {key: list(shape) for key, shape in own.observation.items()},
+                "padding": round(padded, 4),
+                "continuous": own.continuous,
+                "actions": own.actions,
+                "options": dict(task.options),
                 "attempts": task.attempts,
                 "warmup_attempts": task.warmup_attempts,
                 "instance": task.instance,
+                "max_steps": task.max_steps,
+                "seeds": task.seeds,
+                "test_seeds": task.test_seeds,
+                "weight": task.weight,
                 "reward_scale": task.reward_scale,
                 "random": reference.random if reference else None,
                 "best": reference.best if reference else None,
+                "steps_per_second": None if speed_seconds is None else round(speed(found, task, speed_seconds)),
             }
         )
     return {
         "name": found.name,
         "description": found.description,
         "invalid_actions": found.invalid_actions,
-        "num_actions": found.num_actions,
+        "sampling": found.sampling,
+        "num_actions": max(own.actions for own in alone),
+        "continuous": any(own.continuous for own in alone),
+        "padding": round(sum(shares) / len(shares), 4),
         "observation": {
-            key: {"shape": list(space.shape or ()), "dtype": str(space.dtype)}
+            key: {"shape": list(space.shape or ()), "dtype": str(space.dtype), "of_trial": key in TRIALS_OWN}
             for key, space in found.observation_space.spaces.items()
         },
         "tasks": tasks,
+    }
+
+
+def checked(file: "Path", outcome: "Checked") -> dict[str, Any]:
+    """What the check of a suite file found."""
+    return {
+        "file": str(file),
+        "ok": outcome.suite is not None,
+        "tasks": [task.name for task in outcome.suite.all_tasks] if outcome.suite else [],
+        "problems": [
+            {
+                "file": str(problem.place.file),
+                "line": problem.place.line,
+                "problem": problem.what,
+                "remedy": problem.remedy,
+            }
+            for problem in outcome.problems
+        ],
     }
 
 

@@ -1,5 +1,6 @@
 """Tables for the terminal."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -36,28 +37,66 @@ def show_suites(found: dict[str, Any]) -> None:
         table.add_row(Text(suite["name"]), str(suite["tasks"]), Text(suite["description"]))
     console = _console()
     console.print(table)
-    console.print("One task is a suite, too: popgym:NAME. More about one: run.py suites NAME")
+    console.print("One task is a suite, too: popgym:NAME, gym:ID. A file of yours as well: docs/suites.md")
+    console.print("More about one: run.py suites NAME; its pictures: run.py suites preview NAME --out DIR")
 
 
 def show_suite(found: dict[str, Any]) -> None:
     """A suite's spaces, and its tasks in a line each."""
     console = _console()
     console.print(Text(f"{found['name']}: {found['description']}"))
-    console.print(f"{found['num_actions']} actions; one that a task does not have: {found['invalid_actions']}")
+    if found["continuous"]:
+        console.print(f"{found['num_actions']} continuous actions")
+    else:
+        console.print(f"{found['num_actions']} actions; one that a task does not have: {found['invalid_actions']}")
     for key, space in found["observation"].items():
         console.print(Text(f"observation {key}: {space['dtype']} {space['shape']}"))
-    table = _table("task", "actions", "warm-up", "attempts", "scale", "random", "best")
-    for task in found["tasks"]:
+    console.print(
+        f"{found['padding']:.0%} of the simulators' numbers are padding; tasks are drawn: {found['sampling']}"
+    )
+    tasks = found["tasks"]
+    optional: dict[str, tuple[Callable[[dict[str, Any]], str], bool]] = {
+        "split": (lambda task: task["split"], any(task["split"] == "test" for task in tasks)),
+        "seeds": (_seeds, any(task["seeds"] or task["test_seeds"] for task in tasks)),
+        "weight": (lambda task: f"{task['weight']:g}", any(task["weight"] != 1 for task in tasks)),
+        "max steps": (lambda task: str(task["max_steps"] or "–"), any(task["max_steps"] for task in tasks)),
+        "steps/s": (lambda task: f"{task['steps_per_second'] or 0:,}", tasks[0]["steps_per_second"] is not None),
+    }
+    shown = {name: words for name, (words, there) in optional.items() if there}
+    table = _table(
+        "task",
+        "observation",
+        "padding",
+        "actions",
+        "warm-up",
+        "attempts",
+        "instance",
+        "scale",
+        *shown,
+        "random",
+        "best",
+    )
+    for task in tasks:
         table.add_row(
             Text(task["name"]),
+            Text(", ".join(f"{key} {'×'.join(map(str, shape))}" for key, shape in task["observation"].items())),
+            f"{task['padding']:.0%}",
             str(task["actions"]),
             str(task["warmup_attempts"]),
             str(task["attempts"]),
+            task["instance"],
             f"{task['reward_scale']:g}",
+            *(words(task) for words in shown.values()),
             number(task["random"]),
             number(task["best"]),
         )
     console.print(table)
+
+
+def _seeds(task: dict[str, Any]) -> str:
+    return " / ".join(
+        "any" if seeds is None else f"{seeds[0]}–{seeds[1]}" for seeds in (task["seeds"], task["test_seeds"])
+    )
 
 
 def show_methods(names: dict[str, list[str]], summaries: dict[tuple[str, str], str]) -> None:
@@ -79,7 +118,7 @@ def span(interval: list[float] | None) -> str:
     return "–" if interval is None else f"{interval[0]:z.2f} to {interval[1]:z.2f}"
 
 
-_WORDS = ("task", "suite", "kind", "name", "description", "what it is")
+_WORDS = ("task", "suite", "kind", "name", "description", "what it is", "observation", "instance", "split")
 
 
 def _table(*columns: str) -> Table:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mtrl.commands import Evaluate, Methods, Report, Suites, Train, parse
+from mtrl.commands import CheckSuite, Evaluate, Methods, Report, Suites, Train, parse
 from mtrl.config import RunConfig
 from mtrl.presets import preset
 from tests.cli.conftest import Call
@@ -25,7 +25,7 @@ def settings(config: RunConfig) -> list[tuple[str, Any]]:
 
 def test_the_readme_shows_every_command() -> None:
     kinds = {type(parse(shlex.split(line, comments=True))) for line in LINES}
-    assert kinds == {Train, Evaluate, Suites, Methods, Report}
+    assert kinds == {Train, Evaluate, Suites, CheckSuite, Methods, Report}
 
 
 def test_every_flag_that_the_readme_names_exists(call: Call) -> None:

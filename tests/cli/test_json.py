@@ -42,7 +42,8 @@ def strict(text: str) -> Any:
 
 def test_suites_json_counts_the_tasks_of_every_suite(call: Call) -> None:
     found = spoken(call, "suites")
-    assert {suite["name"]: suite["tasks"] for suite in found["suites"]} == {"popgym-27": 27, "popgym-quick": 5}
+    counts = {suite["name"]: suite["tasks"] for suite in found["suites"]}
+    assert counts.items() >= {"popgym-27": 27, "popgym-quick": 5, "classic-control": 3}.items()
     assert all(suite["description"] for suite in found["suites"])
 
 

@@ -21,7 +21,7 @@ MISTAKES = [
     ("train popgym-quik", "did you mean popgym-quick", "unknown suite 'popgym-quik'"),
     ("train Bogus", "known are: popgym-27, popgym-quick", "unknown suite 'Bogus'"),
     ("train popgym:RepeatFirstEazy", "did you mean RepeatFirstEasy", "unknown popgym task 'RepeatFirstEazy'"),
-    ("train popgyn:RepeatFirstEasy", "did you mean popgym?", "'popgyn'"),
+    ("train popgyn:RepeatFirstEasy", "did you mean popgym", "'popgyn'"),
     ("train --strategy pcgrad", "A suite, or one task", "Missing"),
     (TRAIN + "more", "run.py train --help", "Unrecognized options: more"),
     (TRAIN + "--strategy pcgradd", "'pcgrad'", "invalid choice 'pcgradd'"),
@@ -73,6 +73,12 @@ MISTAKES = [
     ("report no-such --out", "Expected 1 value", "'--out'"),
     ("suites popgym-28", "did you mean popgym-27", "'popgym-28'"),
     ("suites popgym:Nothing --json", "known are: ", "'Nothing'"),
+    ("suites --speed", "expected a suite", "--speed"),
+    ("suites check", "The suite file", "Missing"),
+    ("suites check no-such.yaml", "run.py suites NAME", "there is no file no-such.yaml"),
+    ("suites preview popgym-28 --out x", "did you mean popgym-27", "'popgym-28'"),
+    ("suites preview popgym-quick", "Folder for preview.png", "Missing"),
+    ("suites preview popgym-quick --out x --trials 0", "--trials of at least 1", "found 0"),
     ("methods --jsn", "--json", "--jsn"),
 ]
 

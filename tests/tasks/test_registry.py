@@ -21,7 +21,7 @@ def test_a_single_task_is_a_suite() -> None:
     ("name", "says"),
     [
         ("popgym-28", r"unknown suite 'popgym-28'; did you mean popgym-27"),
-        ("xyz", r"unknown suite 'xyz'; known are: popgym-27, popgym-quick, .*popgym:NAME"),
+        ("xyz", r"unknown suite 'xyz'; known are: popgym-27, popgym-quick, .*popgym:NAME, .*FILE.yaml"),
         ("popgym:autoencodeeasy", r"unknown popgym task 'autoencodeeasy'; did you mean AutoencodeEasy"),
         ("popgym:VelocityOnlyCartPoleEasy", r"did you mean VelocityOnlyCartpoleEasy"),
         ("popgim:AutoencodeEasy", r"unknown source of tasks 'popgim'; did you mean popgym\?"),

@@ -1,0 +1,90 @@
+"""Any environment that Gymnasium knows: ``gym:CartPole-v1``, or ``gym:my_module:MyEnv-v0``, which imports the module.
+
+Source: Towers et al. 2024, "Gymnasium: A Standard Interface for Reinforcement Learning Environments".
+Departs: from `gymnasium.make` in its wrappers. The checker and the guard of the order of calls are left out (trials
+check what they use); the time limit of the registration stays.
+"""
+
+import copy
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tasks.registry import nearest
+from tasks.task import Task
+
+if TYPE_CHECKING:
+    import gymnasium
+
+PLAIN = (
+    "Acrobot-v1",
+    "Blackjack-v1",
+    "CartPole-v1",
+    "FrozenLake-v1",
+    "FrozenLake8x8-v1",
+    "MountainCar-v0",
+    "MountainCarContinuous-v0",
+    "Pendulum-v1",
+)
+"""Ids that every Gymnasium registers and that need no further package: known without importing it."""
+
+
+class Gym:
+    """The source ``gym:ID``; a task's options are keyword arguments of `gymnasium.make`."""
+
+    slow: bool = False
+    extra: str | None = None
+
+    @classmethod
+    def task(cls, name: str, **protocol: Any) -> Task:
+        """The environment ``ID``, or ``module:ID``, under the name ``ID``.
+
+        Raises:
+            ValueError: no such id is registered; the message names the nearest ones.
+            ImportError: the module cannot be imported.
+        """
+        if name not in PLAIN:
+            _registration(name)
+        return Task(name=name.rpartition(":")[2], id=f"gym:{name}", **protocol)
+
+    @staticmethod
+    def make(name: str, **options: Any) -> "gymnasium.Env[Any, Any]":
+        """A simulator: the environment and its time limit.
+
+        Raises:
+            ValueError: no such id is registered.
+            ImportError: it needs a package that is not installed; the message is Gymnasium's own.
+            TypeError: it takes no such option.
+        """
+        import gymnasium
+
+        registration = copy.deepcopy(_registration(name))
+        registration.order_enforce = False
+        try:
+            return gymnasium.make(registration, disable_env_checker=True, **options)
+        except gymnasium.error.DependencyNotInstalled as error:
+            raise ImportError(f"gym:{name}: {error}") from error
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """Every id that is registered now, sorted."""
+        import gymnasium
+
+        return tuple(sorted(gymnasium.registry))
+
+
+def _registration(name: str) -> Any:
+    """What Gymnasium has registered under an id."""
+    module, colon, identifier = name.rpartition(":")
+    if colon:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ImportError(f"gym:{name}: the module {module!r} cannot be imported: {error}") from error
+    import gymnasium
+
+    if identifier not in gymnasium.registry:
+        hint = nearest(identifier, gymnasium.registry)
+        if not hint.startswith("did you mean"):
+            hint = "a package's environments are registered on its import: write gym:MODULE:ID"
+        raise ValueError(f"unknown gym task {name!r}; {hint}")
+    return gymnasium.registry[identifier]
