@@ -8,6 +8,7 @@ drawn from these directly.
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import sys
@@ -19,9 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.registry import load_suite
 from tasks.suite import Suite
+
+_PACKAGES = {"popgym": "popgym", "babyai": "minigrid", "procgen": "procgen-mirror"}
+"""Source of tasks -> the package whose version matters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +44,7 @@ class Measurement:
 
 
 def measure(suite: Suite, *, trials: int, seed: int) -> Iterator[tuple[str, Measurement]]:
-    """Play every task in turn; the other tasks of the suite make no difference to a task's figures.
+    """Play every task in turn, held-out ones after the others; the other tasks make no difference to a task's figures.
 
     Args:
         trials: per task, at least 2.
@@ -51,6 +56,7 @@ def measure(suite: Suite, *, trials: int, seed: int) -> Iterator[tuple[str, Meas
     """
     if trials < 2:
         raise ValueError(f"expected at least 2 trials a task, got {trials}")
+    suite = dataclasses.replace(suite, tasks=suite.tasks + suite.held_out, held_out=())
     for task_id, task in enumerate(suite.tasks):
         env = suite.make_env(task_id, seed=seed)
         num_valid = int(suite.action_mask[task_id].sum())
@@ -69,20 +75,23 @@ def measure(suite: Suite, *, trials: int, seed: int) -> Iterator[tuple[str, Meas
             returns[trial] = info["trial"]["raw_return"]
             steps += info["trial"]["length"]
         env.close()
-        mean, half = float(returns.mean()), 1.96 * float(returns.std(ddof=1)) / math.sqrt(trials)
-        yield (
-            task.id,
-            Measurement(
-                mean=round(mean, 5),
-                interval=(round(mean - half, 5), round(mean + half, 5)),
-                trials=trials,
-                steps=round(steps / trials),
-            ),
-        )
+        yield task.id, summarise(returns, steps / trials)
+
+
+def summarise(returns: NDArray[np.float64], steps: float) -> Measurement:
+    """The mean of some trials' returns, at least 2, with its interval; `steps` is their mean length."""
+    mean, half = float(returns.mean()), 1.96 * float(returns.std(ddof=1)) / math.sqrt(len(returns))
+    return Measurement(
+        mean=round(mean, 5),
+        interval=(round(mean - half, 5), round(mean + half, 5)),
+        trials=len(returns),
+        steps=round(steps),
+    )
 
 
 def report(suite_name: str, results: dict[str, Measurement], *, trials: int, seed: int) -> dict[str, Any]:
     """Everything needed to measure the same again."""
+    packages = {_PACKAGES[source] for id_ in results if (source := id_.partition(":")[0]) in _PACKAGES}
     return {
         "command": f"python -m baselines.random_policy {suite_name} --trials {trials} --seed {seed}",
         "policy": "uniform over each task's own actions",
@@ -90,7 +99,7 @@ def report(suite_name: str, results: dict[str, Measurement], *, trials: int, see
         "interval": "95% of the mean, normal approximation",
         "seed": seed,
         "trials": trials,
-        "versions": {name: _version(name) for name in ("popgym", "gymnasium", "numpy")},
+        "versions": versions(*sorted(packages)),
         "tasks": {task_id: asdict(result) for task_id, result in results.items()},
     }
 
@@ -98,7 +107,7 @@ def report(suite_name: str, results: dict[str, Measurement], *, trials: int, see
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure a suite and print a table, or JSON."""
     parser = argparse.ArgumentParser(prog="python -m baselines.random_policy", description=__doc__.split("\n")[0])
-    parser.add_argument("suite", help="name of a suite, or popgym:NAME")
+    parser.add_argument("suite", help="name of a suite, or of a task: popgym:NAME")
     parser.add_argument("--trials", type=int, default=1000, help="trials a task (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of simulators and actions (default: 0)")
     parser.add_argument("--out", type=Path, help="write the JSON to this file, too")
@@ -119,6 +128,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text + "\n", encoding="utf-8")
+
+
+def versions(*packages: str) -> dict[str, str | None]:
+    """Versions of these packages, gymnasium and numpy; None for one that is not installed."""
+    return {name: _version(name) for name in (*packages, "gymnasium", "numpy")}
 
 
 def _version(package: str) -> str | None:

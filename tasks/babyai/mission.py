@@ -5,6 +5,8 @@ Departs: 32 words, the whole grammar; the 68 levels of AMAGO-2 (which counts 29)
 "then" is no word: "then" says the same.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,6 +60,6 @@ def tokenise(mission: str, length: int) -> NDArray[np.uint8]:
     return tokens
 
 
-def words_of(tokens: NDArray[np.integer]) -> str:
+def words_of(tokens: NDArray[np.integer[Any]]) -> str:
     """The mission that the word numbers stand for, without punctuation; the inverse of `tokenise`."""
     return " ".join(WORDS[token - 1] for token in tokens.tolist() if token)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 OBSERVATIONS = ("view", "full-grid", "image")
 """What the agent can be shown, see `tasks.babyai.simulator.BabyaiEnv`."""
+OPTIONS = ("observation", "max_steps")
+"""What `Task.options` may hold."""
 
 
 class Babyai:
@@ -36,11 +38,9 @@ class Babyai:
         if name not in NAMES:
             raise ValueError(f"unknown babyai task {name!r}; {nearest(name, NAMES)}")
         options = protocol.get("options", {})
-        unknown = sorted(set(options) - {"observation", "max_steps"})
-        if unknown:
-            raise ValueError(
-                f"task 'babyai:{name}': unknown option {unknown[0]!r}; {nearest(unknown[0], ('observation', 'max_steps'))}"
-            )
+        for key in options:
+            if key not in OPTIONS:
+                raise ValueError(f"task 'babyai:{name}': unknown option {key!r}; {nearest(key, OPTIONS)}")
         _check(name, **options)
         return Task(name=name, id=f"babyai:{name}", **protocol)
 

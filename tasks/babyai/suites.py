@@ -1,13 +1,9 @@
 """Suites of BabyAI levels: AMAGO-2's 68, and a few that two cores learn."""
 
-from typing import TYPE_CHECKING
-
 from tasks.babyai.levels import SIXTY_EIGHT, held_out_levels
 from tasks.babyai.source import Babyai
 from tasks.suite import Suite
-
-if TYPE_CHECKING:
-    from tasks.task import Task
+from tasks.task import Task
 
 TRAINING_SEEDS, TEST_SEEDS = (0, 2**31), (2**31, 2**32)
 """Half-open ranges of the seeds that layouts are drawn from; they share none."""
@@ -26,20 +22,21 @@ def babyai_68(split_seed: int | None = None) -> Suite:
     held_out = held_out_levels(split_seed)
     return Suite(
         name="babyai-68" if split_seed is None else f"babyai-68-split-{split_seed}",
-        tasks=tuple(_task(name) for name in SIXTY_EIGHT if name not in held_out),
-        held_out=tuple(_task(name) for name in held_out),
+        tasks=tuple(two_attempts(name) for name in SIXTY_EIGHT if name not in held_out),
+        held_out=tuple(two_attempts(name) for name in held_out),
         description="Multi-Task BabyAI of AMAGO-2: 50 levels and 18 held out; two attempts at the same layout.",
     )
 
 
 def babyai_quick() -> Suite:
-    """Six small levels of different kinds whose episodes are short (16 to 64 steps); two attempts at the same layout."""
+    """Six small levels of different kinds with short episodes; two attempts at the same layout."""
     return Suite(
         name="babyai-quick",
-        tasks=tuple(_task(name) for name in QUICK),
+        tasks=tuple(two_attempts(name) for name in QUICK),
         description="Six small BabyAI levels with short episodes; two attempts at the same layout.",
     )
 
 
-def _task(name: str) -> "Task":
+def two_attempts(name: str) -> Task:
+    """A level under AMAGO-2's protocol: two attempts at the same layout, so that a trial returns 0 to 2."""
     return Babyai.task(name, attempts=2, instance="same", seeds=TRAINING_SEEDS, test_seeds=TEST_SEEDS)

@@ -21,12 +21,7 @@ LARGEST_CODE = 10
 _MIDDLE = VIEW // 2
 
 
-def _codes() -> NDArray[np.uint8]:
-    number = np.arange(256)
-    return np.stack([number // 24, number // 4 % 6, number % 4], axis=-1).astype(np.uint8)
-
-
-CODES = _codes()
+CODES = np.array([(number // 24, number // 4 % 6, number % 4) for number in range(256)], np.uint8)
 """``[cell number, 3]``: object, colour and state."""
 
 
@@ -72,8 +67,8 @@ def all_cells(simulator: Any) -> bytes:
 
 def codes(cells: bytes, height: int) -> NDArray[np.uint8]:
     """``[height, width, 3]``: object, colour and state of each cell."""
-    seen: NDArray[np.uint8] = CODES[np.frombuffer(cells, np.uint8)]
-    return seen.reshape(height, -1, 3)
+    seen: NDArray[np.uint8] = CODES[np.frombuffer(cells, np.uint8)].reshape(height, -1, 3)
+    return seen
 
 
 def picture(cells: bytes) -> NDArray[np.uint8]:
