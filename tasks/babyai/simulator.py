@@ -6,7 +6,6 @@ beside its view, is told only by the full grid.
 """
 
 import functools
-import os
 from typing import Any
 
 import gymnasium
@@ -129,18 +128,11 @@ def _make(name: str, max_steps: int | None) -> Any:
 @functools.cache
 def _minigrid() -> tuple[str, dict[str, str]]:
     """Import minigrid without a word: its version, and the levels' names with their ids."""
-    asked = os.environ.get("PYGAME_HIDE_SUPPORT_PROMPT")
-    os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
     try:
-        import minigrid
+        import minigrid  # pygame comes with it, and is silent since gymnasium has been imported
         from minigrid.envs.babyai.core import roomgrid_level
     except ImportError as error:
         raise ImportError(f"BabyAI needs the package minigrid: pip install 'minigrid>=3.2' ({error})") from error
-    finally:
-        if asked is None:
-            del os.environ["PYGAME_HIDE_SUPPORT_PROMPT"]
-        else:
-            os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = asked
     # Every layout that its generator rejects is printed; a module's own `print` hides the built-in one.
     vars(roomgrid_level)["print"] = lambda *words: None
     ids = (id_ for id_ in gymnasium.registry if id_.startswith("BabyAI-"))

@@ -8,7 +8,7 @@ from tasks.task import Task
 TRAINING_SEEDS, TEST_SEEDS = (0, 2**31), (2**31, 2**32)
 """Half-open ranges of the seeds that layouts are drawn from; they share none."""
 
-QUICK = ("GoToRedBallGrey", "GoToObj", "GoToLocalS5N2", "PickupDist", "OpenRedDoor", "KeyCorridorS3R1")
+QUICK = ("GoToRedBallGrey", "GoToObj", "GoToLocalS5N2", "PickupDist", "OneRoomS8", "OpenRedDoor")
 
 
 def babyai_68(split_seed: int | None = None) -> Suite:
