@@ -1,4 +1,6 @@
-"""Normalised scores: 0 is the random policy, 1 the best published result of an agent trained on that task alone.
+"""Normalised scores: 0 is the random policy, 1 a task's best known result.
+
+For POPGym that is the best published return of an agent trained on the task alone, for BabyAI that of minigrid's bot.
 
 Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with Transformers"
 (the scale); Morad et al. 2023, "POPGym: Benchmarking Partially Observable Reinforcement Learning" (the best results).
@@ -20,7 +22,7 @@ class Reference:
     random_interval: tuple[float, float]
     """95% interval of that mean."""
     best: float | None
-    """Best published return; None: unknown."""
+    """Best return, published or of a scripted expert; None: unknown."""
     source: str
     """Where the best return comes from; empty if there is none."""
 
