@@ -10,6 +10,7 @@ drawn from these directly.
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import sys
@@ -21,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.registry import load_suite
 from tasks.suite import Suite
 
-PACKAGES = {"procgen": "procgen-mirror", "babyai": "minigrid"}
-"""Source of tasks -> the package that holds its simulators, where the names differ."""
+_PACKAGES = {"popgym": "popgym", "babyai": "minigrid", "procgen": "procgen-mirror"}
+"""Source of tasks -> the package whose version matters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class Measurement:
 
 
 def measure(suite: Suite, *, trials: int, seed: int) -> Iterator[tuple[str, Measurement]]:
-    """Play every task in turn; the other tasks of the suite make no difference to a task's figures.
+    """Play every task in turn, held-out ones after the others; the other tasks make no difference to a task's figures.
 
     Args:
         trials: per task, at least 2.
@@ -56,6 +58,7 @@ def measure(suite: Suite, *, trials: int, seed: int) -> Iterator[tuple[str, Meas
     """
     if trials < 2:
         raise ValueError(f"expected at least 2 trials a task, got {trials}")
+    suite = dataclasses.replace(suite, tasks=suite.tasks + suite.held_out, held_out=())
     for task_id, task in enumerate(suite.tasks):
         env = suite.make_env(task_id, seed=seed)
         num_valid = int(suite.action_mask[task_id].sum())
@@ -74,16 +77,18 @@ def measure(suite: Suite, *, trials: int, seed: int) -> Iterator[tuple[str, Meas
             returns[trial] = info["trial"]["raw_return"]
             steps += info["trial"]["length"]
         env.close()
-        mean, half = float(returns.mean()), 1.96 * float(returns.std(ddof=1)) / math.sqrt(trials)
-        yield (
-            task.id,
-            Measurement(
-                mean=round(mean, 5),
-                interval=(round(mean - half, 5), round(mean + half, 5)),
-                trials=trials,
-                steps=round(steps / trials),
-            ),
-        )
+        yield task.id, summarise(returns, steps / trials)
+
+
+def summarise(returns: NDArray[np.float64], steps: float) -> Measurement:
+    """The mean of some trials' returns, at least 2, with its interval; `steps` is their mean length."""
+    mean, half = float(returns.mean()), 1.96 * float(returns.std(ddof=1)) / math.sqrt(len(returns))
+    return Measurement(
+        mean=round(mean, 5),
+        interval=(round(mean - half, 5), round(mean + half, 5)),
+        trials=len(returns),
+        steps=round(steps),
+    )
 
 
 def report(
@@ -91,7 +96,7 @@ def report(
 ) -> dict[str, Any]:
     """Everything needed to measure the same again."""
     named = " ".join(suites) + (f" --attempts {attempts}" if attempts is not None else "")
-    sources = sorted({task_id.partition(":")[0] for task_id in results})
+    packages = {_PACKAGES[source] for id_ in results if (source := id_.partition(":")[0]) in _PACKAGES}
     return {
         "command": f"python -m baselines.random_policy {named} --trials {trials} --seed {seed}",
         "policy": "uniform over each task's own actions",
@@ -99,7 +104,7 @@ def report(
         "interval": "95% of the mean, normal approximation",
         "seed": seed,
         "trials": trials,
-        "versions": {name: _version(name) for name in (*(PACKAGES.get(s, s) for s in sources), "gymnasium", "numpy")},
+        "versions": versions(*sorted(packages)),
         "tasks": {task_id: asdict(result) for task_id, result in results.items()},
     }
 
@@ -115,11 +120,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     options = parser.parse_args(arguments)
     results: dict[str, Measurement] = {}
+    played: set[int] = set()
     try:
         for name in options.suites:
             suite = load_suite(name, attempts=options.attempts)
-            new = [task.name for task in suite.tasks if task.id not in results]
-            for task_id, result in measure(suite.subset(new), trials=options.trials, seed=options.seed) if new else ():
+            new = tuple(task for task in suite.all_tasks if task.id not in results)
+            played.update(task.attempts for task in new)
+            if len(played) > 1:
+                parser.error(
+                    f"tasks have {sorted(played)} paid attempts a trial: measure them apart, or set --attempts"
+                )
+            part = dataclasses.replace(suite, tasks=new, held_out=()) if new else None
+            for task_id, result in measure(part, trials=options.trials, seed=options.seed) if part else ():
                 results[task_id] = result
                 if not options.json:
                     low, high = result.interval
@@ -129,13 +141,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, ImportError) as error:
         parser.error(str(error))
     text = json.dumps(
-        report(options.suites, results, attempts=options.attempts, trials=options.trials, seed=options.seed), indent=1
+        {"attempts": max(played, default=1)}
+        | report(options.suites, results, attempts=options.attempts, trials=options.trials, seed=options.seed),
+        indent=1,
     )
     if options.json:
         print(text)
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text + "\n", encoding="utf-8")
+
+
+def versions(*packages: str) -> dict[str, str | None]:
+    """Versions of these packages, gymnasium and numpy; None for one that is not installed."""
+    return {name: _version(name) for name in (*packages, "gymnasium", "numpy")}
 
 
 def _version(package: str) -> str | None:

@@ -16,17 +16,21 @@ if TYPE_CHECKING:
 SUITES: dict[str, str] = {
     "popgym-27": "tasks.popgym:popgym_27",
     "popgym-quick": "tasks.popgym:popgym_quick",
+    "babyai-68": "tasks.babyai:babyai_68",
+    "babyai-quick": "tasks.babyai:babyai_quick",
     "procgen-5": "tasks.procgen:procgen_5",
     "procgen-16": "tasks.procgen:procgen_16",
     "procgen-16-hard": "tasks.procgen:procgen_16_hard",
     "procgen-16-memory": "tasks.procgen:procgen_16_memory",
     "procgen-quick": "tasks.procgen:procgen_quick",
     "classic-control": "suites/classic-control.yaml",
+    "mixed": "suites/mixed.yaml",
 }
 """Suite name -> ``module:factory``, a function without arguments that returns the suite, or a suite file of tasks/."""
 
 SOURCES: dict[str, str] = {
     "popgym": "tasks.popgym:Popgym",
+    "babyai": "tasks.babyai:Babyai",
     "procgen": "tasks.procgen:Procgen",
     "gym": "tasks.gym_source:Gym",
 }

@@ -1,8 +1,10 @@
-"""Normalised scores: 0 is the random policy, 1 the best published result of an agent trained on that task alone.
+"""Normalised scores: 0 is the random policy, 1 a task's best known result.
+
+For POPGym that is the best published return of an agent trained on the task alone, for BabyAI that of minigrid's bot.
 
 Where a benchmark has published both ends of its own scale (Procgen: a policy that does not look at the frames, and what
-can be reached), these are 0 and 1 instead. Returns are filed for one attempt; a trial of several is measured against as
-many times as much.
+can be reached), these are 0 and 1 instead. Each file of returns says for how many paid attempts they are; a trial of
+more or fewer is measured against more or less in proportion.
 
 Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with Transformers"
 (the scale); Morad et al. 2023, "POPGym: Benchmarking Partially Observable Reinforcement Learning" and Cobbe et al.
@@ -25,7 +27,7 @@ class Reference:
     random_interval: tuple[float, float]
     """95% interval of that mean."""
     best: float | None
-    """Best published return; None: unknown."""
+    """Best return, published or of a scripted expert; None: unknown."""
     source: str
     """Where the published returns come from; empty if there are none."""
     zero: float | None = None
@@ -40,18 +42,19 @@ def load_reference(task_id: str, *, attempts: int = 1) -> Reference | None:
         attempts: paid attempts of a trial, at least 1.
     """
     source = task_id.partition(":")[0]
-    measured = _data(f"{source}_random.json").get("tasks", {}).get(task_id)
+    played, published = _data(f"{source}_random.json"), _data(f"{source}_best.json")
+    measured = played.get("tasks", {}).get(task_id)
     if measured is None:
         return None
-    published = _data(f"{source}_best.json")
+    of_random, of_published = (attempts / file.get("attempts", 1) for file in (played, published))
     best, zero = (published.get(key, {}).get(task_id) for key in ("tasks", "zero"))
     low, high = measured["interval"]
     return Reference(
-        random=attempts * measured["mean"],
-        random_interval=(attempts * low, attempts * high),
-        best=None if best is None else attempts * best,
+        random=of_random * measured["mean"],
+        random_interval=(of_random * low, of_random * high),
+        best=None if best is None else of_published * best,
         source=published["source"] if best is not None else "",
-        zero=None if zero is None else attempts * zero,
+        zero=None if zero is None else of_published * zero,
     )
 
 

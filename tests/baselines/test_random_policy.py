@@ -1,5 +1,6 @@
 """The random policy's figures can be made again, and are what the package ships."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -65,5 +66,18 @@ def test_a_mistake_on_the_command_line_is_explained(
 def test_the_shipped_figures_are_reproduced_to_the_last_digit() -> None:
     ((task_id, result),) = measure(load_suite("popgym-27").subset(["MineSweeperEasy"]), trials=1000, seed=0)
     reference = load_reference(task_id)
+    assert reference is not None
+    assert (result.mean, result.interval) == (reference.random, reference.random_interval)
+
+
+def test_held_out_tasks_are_measured_too() -> None:
+    suite = load_suite("babyai-68")
+    few = dataclasses.replace(suite, tasks=suite.tasks[:1], held_out=suite.held_out[:1])
+    assert set(dict(measure(few, trials=2, seed=0))) == {few.tasks[0].id, few.held_out[0].id}
+
+
+def test_the_shipped_figures_of_babyai_are_reproduced_to_the_last_digit() -> None:
+    ((task_id, result),) = measure(load_suite("babyai-68").subset(["GoToObjS4"]), trials=200, seed=0)
+    reference = load_reference(task_id, attempts=2)
     assert reference is not None
     assert (result.mean, result.interval) == (reference.random, reference.random_interval)
