@@ -42,7 +42,7 @@ class AgentConfig:
     """Residual blocks in each stage of the image encoder, at least 0; fewer are faster."""
     image_shift: int = 4
     """Pixels, at least 0, by which images are shifted at random in training, the same for a whole sequence."""
-    image_chunk: int = 512
+    image_chunk: int = 64
     """Images whose activations are kept at once, at least 1. Larger batches are encoded piece by piece, and again in
     the backward pass: a third more work for the memory of one piece."""
     grid_channels: int = 32

@@ -24,7 +24,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, observation: Tensor, sizes: Sizes = None) -> Float[Tensor, "row width"]:
-        """Features of observations [row, ...] in the dtype of their space."""
+        """Features of observations [row, ...] in the dtype of their space, called inside of `rows_of(sizes)`."""
 
 
 @contextmanager
@@ -35,14 +35,3 @@ def rows_of(sizes: Sizes) -> Iterator[None]:
     else:
         with task_rows(sizes):
             yield
-
-
-def pieces(sizes: Sequence[int], length: int) -> list[list[int]]:
-    """How many rows of each task are in every piece of at most `length` rows: [piece][task]."""
-    found, start = [], 0
-    ends = [sum(sizes[: k + 1]) for k in range(len(sizes))]
-    while start < ends[-1]:
-        end = min(start + length, ends[-1])
-        found.append([max(0, min(end, e) - max(start, e - s)) for s, e in zip(sizes, ends, strict=True)])
-        start = end
-    return found

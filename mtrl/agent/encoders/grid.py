@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mtrl.agent.config import AgentConfig
-from mtrl.agent.encoders.encoder import Encoder, Sizes, rows_of
+from mtrl.agent.encoders.encoder import Encoder, Sizes
 
 _SMALL = 8
 """Views up to this height and width are convolved at their full size."""
@@ -41,7 +41,6 @@ class GridEncoder(Encoder):
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, observation: Tensor, sizes: Sizes = None) -> Float[Tensor, "row width"]:
-        with rows_of(sizes):
-            cells = self.codes(observation.int() + self.offsets.int()).sum(dim=-2)
-            features: Tensor = self.norm(self.project(self.convolutions(cells.permute(0, 3, 1, 2)).flatten(1)))
+        cells = self.codes(observation.int() + self.offsets.int()).sum(dim=-2)
+        features: Tensor = self.norm(self.project(self.convolutions(cells.permute(0, 3, 1, 2)).flatten(1)))
         return features

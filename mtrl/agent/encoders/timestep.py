@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mtrl.agent.config import AgentConfig
-from mtrl.agent.encoders.encoder import Encoder, Sizes
+from mtrl.agent.encoders.encoder import Encoder, Sizes, rows_of
 from mtrl.agent.encoders.grid import GridEncoder
 from mtrl.agent.encoders.image import ImageEncoder
 from mtrl.agent.encoders.shift import draw_shifts, shifted
@@ -134,7 +134,8 @@ class TimestepEncoder(nn.Module):
             if encoder.shifts and self.image_shift:
                 shifts = draw_shifts(len(having), self.image_shift, sequences.generator)
                 flat = shifted(flat, shifts, having.sum(dim=1).tolist())
-        encoded: Tensor = encoder(flat, sizes)
+        with rows_of(sizes):
+            encoded: Tensor = encoder(flat, sizes)
         if place is None:
             return features + encoded.view(features.shape)
         return features.flatten(0, lead - 1).index_add(0, place, encoded).view(features.shape)

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mtrl.agent.config import AgentConfig
-from mtrl.agent.encoders.encoder import Encoder, Sizes, rows_of
+from mtrl.agent.encoders.encoder import Encoder, Sizes
 
 
 class VectorEncoder(Encoder):
@@ -20,6 +20,5 @@ class VectorEncoder(Encoder):
         nn.init.normal_(self.project.weight)
 
     def forward(self, observation: Tensor, sizes: Sizes = None) -> Float[Tensor, "*row width"]:
-        with rows_of(sizes):
-            features: Tensor = self.project(observation.to(self.project.weight.dtype))
+        features: Tensor = self.project(observation.to(self.project.weight.dtype))
         return features
