@@ -53,4 +53,4 @@ class EnsembleProjection(nn.Module):
     ) -> Float[Tensor, "member row width"]:
         """The map of every member, or only of `members`."""
         weight = self.weight if members is None else self.weight[members]
-        return x.expand(len(weight), *x.shape) @ weight
+        return x.to(weight.dtype).expand(len(weight), *x.shape) @ weight

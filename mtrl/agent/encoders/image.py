@@ -6,6 +6,7 @@ so that they weigh as much as those of other keys; a linear map follows in place
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import gymnasium as gym
 import torch
@@ -44,7 +45,7 @@ class ImageEncoder(Encoder):
         found = [checkpoint(self.network, part, use_reentrant=False, preserve_rng_state=False) for part in images]
         return torch.cat(found)
 
-    def task_gradients(self, inputs: tuple[Tensor, ...], grad: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
+    def task_gradients(self, inputs: tuple[Any, ...], grad: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
         """Gradients [task, *shape] by parameter; see `conflict.engine.rules`."""
         leaves = {name: p.detach().requires_grad_() for name, p in self.network.named_parameters()}
         found = {name: p.new_zeros(len(sizes), *p.shape) for name, p in leaves.items()}

@@ -10,9 +10,10 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from mtrl.agent.agent import Agent
-from mtrl.agent.encoders.timestep import ENCODERS, TimestepEncoder
+from mtrl.agent.encoders.timestep import ENCODERS, Sequences, TimestepEncoder
 from mtrl.learning.actor_critic import task_losses
-from tests.mtrl.builders import agent
+from mtrl.learning.batch import existing
+from tests.mtrl.builders import LEARNING, agent, batch
 from tests.mtrl.mixed import KEYS, PRESENT, SMALL_ENCODERS, mixed_agent, mixed_batch, observations, space
 
 UNSHIFTED = replace(SMALL_ENCODERS, image_shift=0)
@@ -52,7 +53,7 @@ def test_what_an_absent_key_holds_makes_no_difference(key: str) -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_tasks_without_a_key_give_its_encoder_no_gradient(key: str) -> None:
     model = mixed_agent()
-    losses = task_losses(model, mixed_batch(), model_learning(), generator()).total
+    losses = task_losses(model, mixed_batch(), LEARNING, generator()).total
     parameters = list(model.encoder.encoders[key].parameters())
     for task in range(4):
         grads = torch.autograd.grad(losses[task], parameters, retain_graph=True, allow_unused=True)
@@ -60,17 +61,11 @@ def test_tasks_without_a_key_give_its_encoder_no_gradient(key: str) -> None:
         assert (size > 0) == bool(PRESENT[task, KEYS.index(key)])
 
 
-def model_learning() -> Any:
-    from tests.mtrl.builders import LEARNING
-
-    return LEARNING
-
-
 @pytest.mark.parametrize("key", ["grid", "image", "tokens"])
 def test_only_rows_that_have_a_key_and_are_no_padding_are_encoded(key: str) -> None:
     model, given = mixed_agent(), mixed_batch()
     seen = calls(model, key)
-    task_losses(model, given, model_learning(), generator())
+    task_losses(model, given, LEARNING, generator())
     steps = given.mask.sum(dim=2) + 1
     assert seen == [int(steps[torch.from_numpy(PRESENT[:, KEYS.index(key)] > 0)].sum())]
 
@@ -111,11 +106,10 @@ def test_acting_step_by_step_sees_what_learning_sees() -> None:
 
 def test_images_are_shifted_in_training_and_at_no_other_time() -> None:
     given = mixed_batch()
-    learning = model_learning()
 
     def total(shift: int, seed: int) -> torch.Tensor:
         model = mixed_agent(config=replace(SMALL_ENCODERS, image_shift=shift))
-        return task_losses(model, given, learning, generator().manual_seed(seed)).total
+        return task_losses(model, given, LEARNING, generator().manual_seed(seed)).total
 
     assert torch.equal(total(4, 0), total(4, 0))
     with_image = torch.from_numpy(PRESENT[:, KEYS.index("image")] > 0)
@@ -126,12 +120,10 @@ def test_images_are_shifted_in_training_and_at_no_other_time() -> None:
 
 
 def test_vectors_alone_draw_nothing() -> None:
-    model = agent()
-    before = generator()
-    from tests.mtrl.builders import batch
-
-    model.encode({key: value.flatten(0, 1) for key, value in batch().observation.items()})
-    assert torch.equal(before.get_state(), generator().get_state())
+    given, used = batch(), generator()
+    sequences = Sequences(num_tasks=3, exists=existing(given.mask), generator=used)
+    agent().encode(flat(given), sequences)
+    assert torch.equal(used.get_state(), generator().get_state())
 
 
 def test_an_unknown_key_is_named_with_those_that_there_are() -> None:
