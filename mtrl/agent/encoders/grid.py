@@ -2,7 +2,7 @@
 
 Source: Chevalier-Boisvert et al. 2019, "BabyAI"; Hui et al. 2020, "BabyAI 1.1", Section 3 (a bag of embeddings for
 every cell, then convolutions without pooling).
-Departs: no conditioning on the mission (features of all keys are added), and fewer channels.
+Departs: no conditioning on the mission (features of all keys are added), fewer channels, and a stride for speed.
 """
 
 import gymnasium as gym
@@ -14,14 +14,12 @@ from mtrl.agent.config import AgentConfig
 from mtrl.agent.encoders.encoder import Encoder, Sizes
 
 _SMALL = 8
-"""Views up to this height and width are convolved at their full size."""
+"""Views up to this height or width are convolved at their full size first."""
 
 
 class GridEncoder(Encoder):
-    """Sum of a cell's embeddings, two convolutions, and a linear map of all cells.
-
-    Larger views than 8 x 8 are halved at each convolution while they are.
-    """
+    """Sum of a cell's embeddings, two convolutions, of which the second halves the view (the first, too, if it is
+    large), and a linear map of all that is left."""
 
     def __init__(self, space: gym.spaces.Box, config: AgentConfig) -> None:
         super().__init__()
@@ -32,10 +30,9 @@ class GridEncoder(Encoder):
         inner = config.grid_channels
         self.codes = nn.Embedding(int(sizes.sum()), inner // 2)
         layers: list[nn.Module] = []
-        for before in (inner // 2, inner):
-            stride = (2 if height > _SMALL else 1, 2 if width > _SMALL else 1)
-            layers += [nn.Conv2d(before, inner, 3, stride, padding=1), nn.ReLU()]
-            height, width = -(-height // stride[0]), -(-width // stride[1])
+        for before, strides in ((inner // 2, (_stride(height), _stride(width))), (inner, (2, 2))):
+            layers += [nn.Conv2d(before, inner, 3, strides, padding=1), nn.ReLU()]
+            height, width = -(-height // strides[0]), -(-width // strides[1])
         self.convolutions = nn.Sequential(*layers)
         self.project = nn.Linear(inner * height * width, config.width)
         self.norm = nn.LayerNorm(config.width)
@@ -44,3 +41,7 @@ class GridEncoder(Encoder):
         cells = self.codes(observation.int() + self.offsets.int()).sum(dim=-2)
         features: Tensor = self.norm(self.project(self.convolutions(cells.permute(0, 3, 1, 2)).flatten(1)))
         return features
+
+
+def _stride(size: int) -> int:
+    return 2 if size > _SMALL else 1

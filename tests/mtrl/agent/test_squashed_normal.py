@@ -144,7 +144,7 @@ def test_acting_greedily_is_the_squashed_mean_and_otherwise_a_draw_of_that_disco
     for d in range(DISCOUNTS):
         greedy = model.act(features(), d, own(), greedy=True, generator=generator())
         torch.testing.assert_close(greedy, torch.tanh(params[:, d, 0]) * own())
-        drawn = torch.stack([model.act(features(), d, own(), greedy=False, generator=generator(s)) for s in range(400)])
+        drawn = torch.stack([model.act(features(), d, own(), greedy=False, generator=generator(s)) for s in range(300)])
         assert (drawn[:, ~own()] == 0).all()
         median = drawn.median(dim=0).values[own()]
         assert (torch.atanh(median) - params[:, d, 0][own()]).abs().max() < 0.5
@@ -209,7 +209,7 @@ def test_all_four_updates_learn_a_bandit_with_continuous_actions(actor: Any, cri
 
     before = regret(False)
     stored = rng.uniform(-1, 1, (2, 256, 1, 2))
-    for _ in range(400):
+    for _ in range(300):
         stored = np.concatenate([stored, play(False, 32)], axis=1)
         drawn = stored[:, rng.integers(stored.shape[1], size=32)]
         updater.update(bandit(rng, best, 32, drawn), draws, measure=False)
