@@ -39,7 +39,8 @@ class Trial:
 
 def compact(array: Array) -> Array:
     """The same numbers in fewer bytes: trailing zeros cut along every axis but the first (time), and whole numbers from
-    0 to 255 as bytes. Looks only at what it cuts, and at the values of what are no bytes yet: images cost a copy."""
+    0 to 255 as bytes. Looks only at what it cuts, and at the values of what are no bytes yet, so that images cost
+    little; an array that is small already is given back itself, unless it is a view of another."""
     for axis in range(1, array.ndim):
         end = _end(array, axis)
         array = array[(slice(None),) * axis + (slice(end),)]
@@ -47,7 +48,7 @@ def compact(array: Array) -> Array:
         as_bytes = array.astype(np.uint8)
         if np.array_equal(as_bytes, array):
             return as_bytes
-    return array.copy()
+    return array if array.base is None else array.copy()
 
 
 def _end(array: Array, axis: int) -> int:
