@@ -175,16 +175,24 @@ class OwnRule(Rule):
     def __init__(self, module: Any, label: str, inputs: tuple[Any, ...], shapes: dict[str, torch.Size]) -> None:
         self.module, self.label, self.inputs, self.shapes = module, label, inputs, shapes
         self.row_axis = getattr(module, "row_axis", None)
+        self._made: tuple[Tensor, dict[str, Tensor]] | None = None
 
     def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
-        kept = iter(saved)
-        inputs = tuple(next(kept) if isinstance(value, _Place) else value for value in self.inputs)
-        found = self.module.task_gradients(inputs, grad, sizes)
+        # The rule gives the gradients of all parameters at once, and is asked for one after the other.
+        if self._made is not None and self._made[0] is grad and name in self._made[1]:
+            found = self._made[1]
+        else:
+            kept = iter(saved)
+            inputs = tuple(next(kept) if isinstance(value, _Place) else value for value in self.inputs)
+            found = dict(self.module.task_gradients(inputs, grad, sizes))
+            self._made = grad, found
         expected = (len(sizes), *self.shapes[name])
         if name not in found or found[name].shape != expected:
             came = tuple(found[name].shape) if name in found else "nothing"
             raise ValueError(f"the rule of {self.label} must give {name} as {expected}, it gave {came}")
-        gradient: Tensor = found[name]
+        gradient = found.pop(name)
+        if not self.shapes.keys() & found.keys():
+            self._made = None
         return gradient
 
 

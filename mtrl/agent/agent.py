@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import gymnasium as gym
 import torch
@@ -13,11 +14,12 @@ from conflict.rescaling.task_affine import TaskAffine
 from conflict.value.value_target import ValueTarget
 from mtrl.agent.config import AgentConfig
 from mtrl.agent.critic import CriticEnsemble
-from mtrl.agent.encoders import TimestepEncoder
+from mtrl.agent.encoders.timestep import Sequences, TimestepEncoder
 from mtrl.agent.memory.gru import GRU
 from mtrl.agent.memory.memory import Memory, State
 from mtrl.agent.memory.transformer import Transformer
 from mtrl.agent.policy import DiscretePolicy, Policy
+from mtrl.agent.squashed_normal import SquashedNormalPolicy
 from mtrl.learning.actor_critic import TaskLosses, task_losses
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
@@ -34,7 +36,7 @@ class Agent(nn.Module):
 
     Args:
         observation_space: the suite's padded observation, a Dict with one entry per key.
-        num_actions: size of the padded action set.
+        action_space: the suite's padded one: Discrete, or a Box of rank 1 from -1 to 1.
         num_tasks: tasks of the suite; sizes per-task statistics alone, the network does not see the task.
         rescaling: one that normalises returns sets the unit of the critics' outputs. Without one, critics that regress
             have one PopArt over all tasks (see `LearningConfig.popart`), and critics that classify none.
@@ -43,20 +45,27 @@ class Agent(nn.Module):
     def __init__(
         self,
         observation_space: gym.spaces.Dict,
-        num_actions: int,
+        action_space: gym.Space[Any],
         num_tasks: int,
         config: AgentConfig,
         learning: LearningConfig,
         rescaling: Rescaling,
     ) -> None:
         super().__init__()
+        action_space = _known(action_space)
         self.discounts: Tensor
         self.register_buffer("discounts", torch.tensor(learning.discounts), persistent=False)
         self.acting = learning.discounts.index(learning.acting_discount)
         self.value_target: ValueTarget = make_value_target(learning.critic, learning.target_options())
-        self.encoder = TimestepEncoder(observation_space, num_actions, config.width)
+        self.encoder = TimestepEncoder(observation_space, action_space, config)
         self.memory = MEMORIES[config.memory](config)
-        self.policy: Policy = DiscretePolicy(config.width, config.head_width, num_actions, len(learning.discounts))
+        self.policy: Policy
+        if isinstance(action_space, gym.spaces.Box):
+            size = action_space.shape[0]
+            self.policy = SquashedNormalPolicy(config.width, config.head_width, size, len(learning.discounts))
+        else:
+            actions = int(action_space.n)
+            self.policy = DiscretePolicy(config.width, config.head_width, actions, len(learning.discounts))
         if rescaling.normalises_returns:
             self.normaliser = rescaling
         else:
@@ -71,7 +80,7 @@ class Agent(nn.Module):
         self.critic = CriticEnsemble(
             config.width,
             config.head_width,
-            num_actions,
+            action_space,
             len(learning.discounts),
             self.value_target.num_outputs,
             config.critics,
@@ -80,9 +89,9 @@ class Agent(nn.Module):
         )
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
 
-    def encode(self, observation: dict[str, Tensor]) -> Tensor:
-        """Backbone features [sequence, time, width] of observations [sequence, time, ...]."""
-        features: Tensor = self.memory(self.encoder(observation), observation["time"].long())
+    def encode(self, observation: dict[str, Tensor], sequences: Sequences | None = None) -> Tensor:
+        """Backbone features [sequence, time, width] of observations [sequence, time, ...]; `sequences` in training."""
+        features: Tensor = self.memory(self.encoder(observation, sequences), observation["time"].long())
         return features
 
     @torch.no_grad()
@@ -95,7 +104,13 @@ class Agent(nn.Module):
         greedy: bool = False,
         generator: torch.Generator,
     ) -> Tensor:
-        """One action for every actor [actor]; `state` is changed in place. Actors may stand at different times."""
+        """One action for every actor: [actor], or [actor, size] where actions are continuous.
+
+        Args:
+            observation: [actor, ...] under every key; actors may stand at different times.
+            state: of the memory; changed in place.
+            allowed: the actions that each actor's task has, or the numbers of a continuous one; None for all.
+        """
         features = self.memory.step(self.encoder(observation), observation["time"].long(), state)
         return self.policy.act(features, self.acting, allowed, greedy=greedy, generator=generator)
 
@@ -119,3 +134,11 @@ class Agent(nn.Module):
         """Move the target critics towards the critics."""
         for target, source in zip(self.target_critic.parameters(), self.critic.parameters(), strict=True):
             target.lerp_(source, rate)
+
+
+def _known(space: gym.Space[Any]) -> gym.spaces.Discrete | gym.spaces.Box:
+    if isinstance(space, gym.spaces.Discrete):
+        return space
+    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1:
+        return space
+    raise ValueError(f"expected an action space that is Discrete or a Box of rank 1, found {space}")

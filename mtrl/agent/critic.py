@@ -1,11 +1,13 @@
 """An ensemble of critics that share the backbone: value outputs for one action, or one action per discount.
 
-The action enters at the second hidden layer, by an embedding added before the activation. So the expensive part is
-computed once a step, and every further action costs one activation and one output layer.
+The action enters at the second hidden layer, by an embedding (or a linear map, if it is continuous) added before the
+activation. So the expensive part is computed once a step, and every further action costs one activation and one output
+layer.
 
 Departs: AMAGO-2's critics read the action at their first layer, beside the features of the backbone.
 """
 
+import gymnasium as gym
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from torch.func import functional_call
 from torch.nn.functional import leaky_relu, linear
 
 from conflict.rescaling.task_affine import TaskAffine
-from mtrl.agent.heads import EnsembleEmbedding, EnsembleLinear
+from mtrl.agent.heads import EnsembleEmbedding, EnsembleLinear, EnsembleProjection
 
 
 class CriticEnsemble(nn.Module):
@@ -27,7 +29,7 @@ class CriticEnsemble(nn.Module):
         self,
         width: int,
         head_width: int,
-        num_actions: int,
+        action_space: gym.spaces.Discrete | gym.spaces.Box,
         num_discounts: int,
         num_outputs: int,
         critics: int,
@@ -39,7 +41,12 @@ class CriticEnsemble(nn.Module):
         self.trunk = nn.Linear(width, critics * head_width)
         nn.init.kaiming_normal_(self.trunk.weight, nonlinearity="leaky_relu")
         self.hidden = EnsembleLinear(critics, head_width, head_width)
-        self.action = EnsembleEmbedding(critics, num_actions, head_width)
+        self.continuous = isinstance(action_space, gym.spaces.Box)
+        self.action: EnsembleEmbedding | EnsembleProjection
+        if isinstance(action_space, gym.spaces.Box):
+            self.action = EnsembleProjection(critics, action_space.shape[0], head_width)
+        else:
+            self.action = EnsembleEmbedding(critics, int(action_space.n), head_width)
         # Values start near zero for every action and sharply so: an early preference would be imitated before it is
         # tested, and first having to empty the bins that are never used would teach the backbone nothing.
         self.outputs = EnsembleLinear(critics, head_width, num_discounts * num_outputs, scale=0.1)
@@ -62,7 +69,7 @@ class CriticEnsemble(nn.Module):
     def of_action(
         self,
         features: Float[Tensor, "member row head"],
-        action: Int[Tensor, " row"],
+        action: Int[Tensor, " row"] | Float[Tensor, "row size"],
         row_task: Int[Tensor, " row"],
         members: Int[Tensor, " member"] | None = None,
     ) -> Float[Tensor, "member row discount output"]:
@@ -73,11 +80,16 @@ class CriticEnsemble(nn.Module):
     def of_actions(
         self,
         features: Float[Tensor, "member row head"],
-        actions: Int[Tensor, "row discount"],
+        actions: Int[Tensor, "row discount"] | Float[Tensor, "row discount size"],
         row_task: Int[Tensor, " row"],
         members: Int[Tensor, " member"] | None = None,
     ) -> Float[Tensor, "member row discount output"]:
-        """Outputs of each discount for that discount's own action. Not for use under autograd."""
+        """Outputs of each discount for that discount's own action.
+
+        Gradients flow into continuous actions, and into nothing else.
+        """
+        if torch.is_grad_enabled() and actions.requires_grad:
+            return self._ascended(features.detach(), actions, row_task, members)
         weight, bias = (p.unflatten(-1, (self.num_discounts, -1)) for p in self.outputs.parameters_of(members))
         # One discount after the other: all hidden layers together would not fit a processor's cache.
         out = features.new_empty(self.num_discounts, *features.shape[:2], self.num_outputs)
@@ -86,9 +98,23 @@ class CriticEnsemble(nn.Module):
             torch.baddbmm(bias[:, :, d], hidden, weight[:, :, d], out=out[d])
         return self._per_task(out.permute(1, 2, 0, 3), row_task, members)
 
-    def _per_task(self, out: Tensor, row_task: Tensor, members: Tensor | None) -> Tensor:
+    def _ascended(self, features: Tensor, actions: Tensor, row_task: Tensor, members: Tensor | None) -> Tensor:
+        frozen = (p.detach() for p in self.outputs.parameters_of(members))
+        weight, bias = (p.unflatten(-1, (self.num_discounts, -1)) for p in frozen)
+        maps = self.action.weight.detach()
+        maps = maps if members is None else maps[members]
+        out = []
+        for d in range(self.num_discounts):
+            hidden = leaky_relu(features + actions[:, d] @ maps)
+            out.append(torch.baddbmm(bias[:, :, d], hidden, weight[:, :, d]))
+        return self._per_task(torch.stack(out, dim=2), row_task, members, frozen=True)
+
+    def _per_task(self, out: Tensor, row_task: Tensor, members: Tensor | None, *, frozen: bool = False) -> Tensor:
         if self.affine is None:
             return out
-        chosen = {} if members is None else {name: p[members] for name, p in self.affine.named_parameters()}
+        chosen: dict[str, Tensor] = {}
+        if members is not None or frozen:
+            named = {name: p.detach() if frozen else p for name, p in self.affine.named_parameters()}
+            chosen = {name: p if members is None else p[members] for name, p in named.items()}
         mapped: Tensor = functional_call(self.affine, chosen, (out.squeeze(-1), row_task))
         return mapped.unsqueeze(-1)

@@ -39,3 +39,18 @@ class EnsembleEmbedding(nn.Module):
         """The entries of every member, or only of `members`."""
         table = self.weight if members is None else self.weight[members]
         return table.index_select(1, index.flatten()).view(len(table), *index.shape, table.shape[-1])
+
+
+class EnsembleProjection(nn.Module):
+    """One linear map without bias per member, all of the same rows: [row, in] -> [member, row, width]."""
+
+    def __init__(self, members: int, inputs: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(members, inputs, width))
+
+    def forward(
+        self, x: Float[Tensor, "row in"], members: Int[Tensor, " member"] | None = None
+    ) -> Float[Tensor, "member row width"]:
+        """The map of every member, or only of `members`."""
+        weight = self.weight if members is None else self.weight[members]
+        return x.to(weight.dtype).expand(len(weight), *x.shape) @ weight

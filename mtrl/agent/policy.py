@@ -1,9 +1,8 @@
 """Policy heads: what the learner asks of a policy, whatever its actions are.
 
 The learner never looks inside. It asks for log-probabilities of stored actions, for candidate actions that stand for
-an expectation
-over the policy, and for the surrogate whose gradient ascends Q. Continuous actions are another class with these
-methods.
+an expectation over the policy, and for the surrogate whose gradient ascends Q. Continuous actions are another class
+with these methods (`mtrl.agent.squashed_normal`).
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +17,8 @@ from torch import Tensor, nn
 class Candidates:
     """Actions whose weighted values make up E_{a ~ policy} Q(h, a), for every row and discount.
 
-    `actions` is None where the candidates are all actions in order; else [row, discount, candidate].
+    `actions` is None where the candidates are all actions in order; else [row, discount, candidate], and continuous
+    ones [row, discount, candidate, size].
     """
 
     actions: Tensor | None
@@ -54,13 +54,20 @@ class Policy(nn.Module, ABC):
 
     @abstractmethod
     def candidates(self, params: Tensor, *, exact_up_to: int, samples: int, generator: torch.Generator) -> Candidates:
-        """Actions that stand for an expectation over the policy."""
+        """Actions that stand for an expectation over the policy.
+
+        Where actions are continuous, they are smooth in `params`, and carry its gradient.
+        """
 
     @abstractmethod
     def surrogate(
         self, params: Tensor, chosen: Candidates, values: Float[Tensor, "row discount candidate"]
     ) -> Float[Tensor, "row discount"]:
-        """A number whose gradient in the policy is that of E_{a ~ policy} Q(h, a)."""
+        """A number whose gradient in the policy is that of E_{a ~ policy} Q(h, a).
+
+        Args:
+            values: of the candidates; they must carry the gradient of these actions, if these carry one.
+        """
 
     @abstractmethod
     def entropy(self, params: Tensor) -> Float[Tensor, "row discount"]:

@@ -4,8 +4,8 @@ Source: Grigsby et al. 2024 (AMAGO-2), Section 3 and Appendix A: loss = actor + 
 pass, several discounts trained at once, critic ensemble, targets by slowly moving critics; the critics' parameters get
 no gradient from the actor; a policy gradient through Q in the normalised unit of the critics.
 Departs: the targets' and the filter's expectation over actions is exact where actions are few; the policy gradient
-takes the mean of the ensemble and does not flow through Q into the backbone; the policy that targets evaluate is the
-current one, not a slow copy.
+takes the mean of the ensemble and does not flow through Q into the backbone (through the action alone, if actions are
+continuous); the policy that targets evaluate is the current one, not a slow copy.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conflict.engine.rows import task_rows
+from mtrl.agent.encoders.timestep import Sequences
 from mtrl.agent.policy import Candidates
-from mtrl.learning.batch import Batch
+from mtrl.learning.batch import Batch, existing
 from mtrl.learning.config import LearningConfig
 from mtrl.learning.objectives import filtered_imitation, imitated, mean_by_task
 from mtrl.learning.returns import draw_members, one_step_targets
@@ -84,7 +85,9 @@ def task_losses(
     """Losses of every task in the batch. The statistics of a normaliser of returns move here, unless `observe` is
     false."""
     rows = Rows.of(batch)
-    everything = agent.encode({key: value.flatten(0, 1) for key, value in batch.observation.items()}).flatten(0, 1)
+    observation = {key: value.flatten(0, 1) for key, value in batch.observation.items()}
+    sequences = Sequences(num_tasks=len(rows.sizes), exists=existing(batch.mask), generator=generator)
+    everything = agent.encode(observation, sequences).flatten(0, 1)
     now = _Pick.apply(everything, rows.now)  # type: ignore[no-untyped-call]
     after = everything.detach().index_select(0, rows.now + 1)
     discount = agent.discounts * (~rows.terminated)[:, None]
@@ -107,12 +110,19 @@ def task_losses(
         critic_loss = agent.value_target.loss_to(outputs, wanted)
     critic_row = critic_loss.mean(dim=(0, 2))
 
-    samples = config.filter_samples
+    ascends = config.actor == "policy-gradient"
     chosen = agent.policy.candidates(
-        params.detach(), exact_up_to=config.exact_actions, samples=samples, generator=generator
+        params if ascends else params.detach(),
+        exact_up_to=config.exact_actions,
+        samples=config.filter_samples,
+        generator=generator,
     )
-    with torch.no_grad():
+    # Only continuous actions carry a gradient.
+    with torch.set_grad_enabled(
+        torch.is_grad_enabled() and chosen.actions is not None and chosen.actions.requires_grad
+    ):
         values = candidate_values(agent, agent.critic, features.detach(), chosen, rows).mean(dim=0)
+    with torch.no_grad():
         value = _read(agent, outputs.detach(), rows.task).mean(dim=0)
         filter_ = imitated(value, chosen.expectation(values))
     if config.actor == "filtered":
@@ -175,7 +185,6 @@ def _following(
     return _Following(joined, mixed.take_along_dim(least[None, ..., None], dim=0).squeeze(0))
 
 
-@torch.no_grad()
 def candidate_values(
     agent: Agent,
     critic: CriticEnsemble,
@@ -184,7 +193,10 @@ def candidate_values(
     rows: Rows,
     members: Tensor | None = None,
 ) -> Float[Tensor, "critic row discount candidate"]:
-    """Values, on the scale of returns, of the candidate actions."""
+    """Values, on the scale of returns, of the candidate actions. They carry the gradient of these, and no other."""
+    if chosen.actions is not None:
+        found = candidate_outputs(critic, features, chosen, rows, members)
+        return torch.stack([_read(agent, outputs, rows.task) for _, _, outputs in found], dim=-1)
     values = features.new_zeros(*features.shape[:2], *chosen.weights.shape[1:])
     for index, having, outputs in candidate_outputs(critic, features, chosen, rows, members):
         values[:, having, :, index] = _read(agent, outputs, rows.task[having])
@@ -214,7 +226,7 @@ def candidate_outputs(
     together would not fit a cache."""
     for index in range(chosen.weights.shape[-1]):
         if chosen.actions is not None:
-            yield index, slice(None), critic.of_actions(features, chosen.actions[..., index], rows.task, members)
+            yield index, slice(None), critic.of_actions(features, chosen.actions[:, :, index], rows.task, members)
             continue
         # An action that a row's task does not have has weight zero: its value is not needed.
         having = slice(None) if rows.allowed is None else rows.allowed[:, index].nonzero().squeeze(-1)

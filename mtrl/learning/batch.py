@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -17,9 +18,9 @@ class Batch:
     """
 
     observation: dict[str, Tensor]
-    """Each [task, sequence, time + 1, ...]."""
-    action: Int[Tensor, "task sequence time"]
-    """The action that the agent chose."""
+    """Each [task, sequence, time + 1, ...], in the dtype of its space."""
+    action: Int[Tensor, "task sequence time"] | Float[Tensor, "task sequence time size"]
+    """The action that the agent chose; continuous ones hold several numbers in [-1, 1]."""
     reward: Float[Tensor, "task sequence time"]
     """Trained reward: raw times the task's scale, 0 where an attempt is not paid."""
     terminated: Bool[Tensor, "task sequence time"]
@@ -29,7 +30,8 @@ class Batch:
     task_ids: Int[Tensor, " task"]
     """The tasks in this batch, by their place in the suite."""
     allowed: Bool[Tensor, "task action"] | None
-    """Actions that each of these tasks has, where the suite masks them; else None."""
+    """Actions that each of these tasks has, where the suite masks them (of continuous ones, the numbers); else
+    None."""
 
     def to(self, device: str) -> Batch:
         """The same batch on a device."""
@@ -37,3 +39,10 @@ class Batch:
         values["observation"] = {key: value.to(device) for key, value in self.observation.items()}
         moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()}
         return Batch(**moved)
+
+
+def existing(mask: Bool[Tensor, "task sequence time"]) -> Bool[Tensor, "sequences steps"]:
+    """Which of the observations [task x sequence, time + 1] are none of padding: those before and after each step."""
+    first = mask[..., :1]
+    after = torch.cat([first, mask], dim=-1)
+    return after.flatten(0, 1)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 
@@ -42,13 +43,21 @@ def build_agent(config: RunConfig, suite: Suite, rescaling: Rescaling) -> Agent:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.loop.seed)
         agent = Agent(
-            suite.observation_space, suite.num_actions, suite.num_tasks, config.agent, config.learning, rescaling
+            suite.observation_space, suite.action_space, suite.num_tasks, config.agent, config.learning, rescaling
         )
     return agent.to(config.loop.device)
 
 
 def build_replay(config: RunConfig, suite: Suite) -> Replay:
     """An empty replay for the suite's observations."""
-    shapes = {key: space.shape or () for key, space in suite.observation_space.spaces.items()}
-    allowed = np.asarray(suite.action_mask) if suite.invalid_actions == "mask" else None
-    return Replay(suite.num_tasks, config.collect.replay_steps, shapes, allowed)
+    spaces = suite.observation_space.spaces
+    continuous = isinstance(suite.action_space, gym.spaces.Box)
+    masked = continuous or suite.invalid_actions == "mask"
+    return Replay(
+        suite.num_tasks,
+        config.collect.replay_steps,
+        {key: space.shape or () for key, space in spaces.items()},
+        np.asarray(suite.action_mask) if masked else None,
+        dtypes={key: space.dtype or np.float32 for key, space in spaces.items()},
+        action_size=suite.num_actions if continuous else None,
+    )

@@ -1,7 +1,8 @@
 """Finished trials, kept compactly per task, and batches drawn from them.
 
-A trial is stored without loss in the smallest form: trailing zero columns of padded observations are cut, and arrays
-of small whole numbers become bytes. The oldest trials go first when the memory is full.
+A trial is stored without loss in the smallest form: the zeros that pad its observations to those of larger tasks are
+cut, arrays of small whole numbers become bytes, and what a task does not have is left out. The oldest trials go first
+when the memory is full. A batch has the observations in the dtypes of their spaces.
 """
 
 from collections import deque
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from mtrl.agent.encoders.timestep import PRESENT, TRIAL_KEYS
 from mtrl.learning.batch import Batch
 
 Array = NDArray[np.generic]
@@ -36,23 +38,56 @@ class Trial:
 
 
 def compact(array: Array) -> Array:
-    """The same numbers in fewer bytes: trailing zero columns cut, whole numbers from 0 to 255 as bytes."""
-    if array.ndim > 1:
-        used = np.flatnonzero(array.reshape(-1, array.shape[-1]).any(axis=0))
-        array = array[..., : int(used[-1]) + 1 if len(used) else 0]
-    fits = array.size > 0 and array.min() >= 0 and array.max() <= np.iinfo(np.uint8).max
-    if fits and np.array_equal(as_bytes := array.astype(np.uint8), array):
-        return as_bytes
-    return array.copy()
+    """The same numbers in fewer bytes: trailing zeros cut along every axis but the first (time), and whole numbers from
+    0 to 255 as bytes. Looks only at what it cuts, and at the values of what are no bytes yet, so that images cost
+    little; an array that is small already is given back itself, unless it is a view of another."""
+    for axis in range(1, array.ndim):
+        end = _end(array, axis)
+        array = array[(slice(None),) * axis + (slice(end),)]
+    if array.dtype != np.uint8 and array.size and array.min() >= 0 and array.max() <= np.iinfo(np.uint8).max:
+        as_bytes = array.astype(np.uint8)
+        if np.array_equal(as_bytes, array):
+            return as_bytes
+    return array if array.base is None else array.copy()
+
+
+def _end(array: Array, axis: int) -> int:
+    """Where only zeros follow along an axis."""
+    if array.ndim == 2 and axis == 1:  # many columns, few bytes: all at once
+        used = np.flatnonzero(array.any(axis=0))
+        return int(used[-1]) + 1 if len(used) else 0
+    end = array.shape[axis]
+    while end and not array.take(end - 1, axis=axis).any():
+        end -= 1
+    return end
 
 
 class Replay:
-    """At most `capacity` steps of trials over all tasks."""
+    """At most `capacity` steps of trials over all tasks.
+
+    Args:
+        num_tasks: of the suite.
+        capacity: in steps.
+        observation_shapes: of one observation under every key.
+        allowed: [task, action] what each task has of the padded actions, where the suite masks them; else None.
+        dtypes: of the observations in a batch; float32 where a key is not named.
+        action_size: numbers in a continuous action; None for discrete ones.
+    """
 
     def __init__(
-        self, num_tasks: int, capacity: int, observation_shapes: Mapping[str, tuple[int, ...]], allowed: Array | None
+        self,
+        num_tasks: int,
+        capacity: int,
+        observation_shapes: Mapping[str, tuple[int, ...]],
+        allowed: Array | None,
+        *,
+        dtypes: Mapping[str, DTypeLike] | None = None,
+        action_size: int | None = None,
     ) -> None:
         self.capacity, self.shapes = capacity, dict(observation_shapes)
+        self.dtypes = {key: np.dtype((dtypes or {}).get(key, np.float32)) for key in self.shapes}
+        self.action_size = action_size
+        self.own_keys = sorted(key for key in self.shapes if key not in (*TRIAL_KEYS, PRESENT))
         self.allowed = None if allowed is None else torch.tensor(allowed)
         self.trials: list[deque[tuple[int, Trial]]] = [deque() for _ in range(num_tasks)]
         self.steps = 0
@@ -62,7 +97,7 @@ class Replay:
         """Store a trial, compacted; forget the oldest ones of all tasks if the memory overflows."""
         stored = Trial(
             task_id=trial.task_id,
-            observation={key: compact(value) for key, value in trial.observation.items()},
+            observation={key: compact(trial.observation[key]) for key in self._keys_of(trial)},
             action=compact(trial.action),
             reward=trial.reward,
             terminated=trial.terminated,
@@ -73,6 +108,14 @@ class Replay:
         while self.steps > self.capacity and sum(map(len, self.trials)) > 1:
             oldest = min((q for q in self.trials if q), key=lambda q: q[0][0])
             self.steps -= oldest.popleft()[1].length
+
+    def _keys_of(self, trial: Trial) -> list[str]:
+        """Without those that its task does not have."""
+        present = trial.observation.get(PRESENT)
+        if present is None:
+            return list(trial.observation)
+        absent = {key for key, there in zip(self.own_keys, present[0], strict=True) if not there}
+        return [key for key in trial.observation if key not in absent]
 
     def tasks(self) -> list[int]:
         """Tasks of which there is at least one trial."""
@@ -93,8 +136,11 @@ class Replay:
                 windows.append((trial, start, min(trial.length - start, context)))
         time = max(steps for _, _, steps in windows)
         count = len(windows)
-        observation = {key: np.zeros((count, time + 1, *shape), np.float32) for key, shape in self.shapes.items()}
-        action = np.zeros((count, time), np.int64)
+        # Pages of zeros that nobody writes to take no memory: keys that no task of the batch has are free.
+        observation = {key: np.zeros((count, time + 1, *shape), self.dtypes[key]) for key, shape in self.shapes.items()}
+        action: Array = np.zeros((count, time), np.int64)
+        if self.action_size is not None:
+            action = np.zeros((count, time, self.action_size), np.float32)
         reward = np.zeros((count, time), np.float32)
         terminated = np.zeros((count, time), np.bool_)
         mask = np.zeros((count, time), np.bool_)
@@ -102,7 +148,8 @@ class Replay:
             for key, stored in trial.observation.items():
                 window = stored[start : start + steps + 1]
                 observation[key][(row, slice(steps + 1), *(slice(n) for n in window.shape[1:]))] = window
-            action[row, :steps] = trial.action[start : start + steps]
+            taken = trial.action[start : start + steps]
+            action[(row, slice(steps), *(slice(n) for n in taken.shape[1:]))] = taken
             reward[row, :steps] = trial.reward[start : start + steps]
             terminated[row, steps - 1] = trial.terminated and start + steps == trial.length
             mask[row, :steps] = True

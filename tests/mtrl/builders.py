@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from gymnasium.spaces import Discrete
 
 from conflict.registry import make_rescaling
 from conflict.rescaling.rescaling import Rescaling
@@ -55,7 +56,7 @@ def agent(
         rescaling = make_rescaling(rescaling, num_tasks=tasks, value_shape=(len(learning.discounts),))
     return Agent(
         trial_space(width=width, num_actions=actions),
-        actions,
+        Discrete(actions),
         tasks,
         config,
         learning,

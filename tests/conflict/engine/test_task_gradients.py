@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import torch
@@ -460,6 +461,38 @@ def test_an_input_that_was_changed_in_place_is_refused() -> None:
         x += 1.0
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         gradients.backward(losses)
+
+
+@pytest.mark.parametrize("memory", ["jacobian", "layerwise", "chunked"])
+def test_a_rule_of_its_own_is_asked_once_for_all_parameters(memory: Any) -> None:
+    asked = []
+
+    class Counting(nn.Linear):
+        row_axis = 0
+
+        def task_gradients(
+            self, inputs: tuple[Tensor, ...], grad_output: Tensor, sizes: Sequence[int]
+        ) -> dict[str, Tensor]:
+            asked.append(len(sizes))
+            parts = list(zip(inputs[0].split(list(sizes)), grad_output.split(list(sizes)), strict=True))
+            return {
+                "weight": torch.stack([g.T @ x for x, g in parts]),
+                "bias": torch.stack([g.sum(dim=0) for _, g in parts]),
+            }
+
+    model = nn.Sequential(nn.Linear(D, D), nn.ReLU(), Counting(D, D))
+    gradients, x = TaskGradients(model, num_tasks=K, memory=memory, check_rows=False), torch.randn(K * S, D)
+    with gradients:
+        losses = model(x).square().reshape(K, -1).sum(dim=1)
+    gradients.backward(losses)
+    gradients.gramian()
+    assert asked == [K]
+    gradients.accumulate(torch.ones(K))
+    assert asked == ([K] if memory == "jacobian" else [K, 1])
+    found = [p.grad for p in model.parameters()]
+    expected = torch.autograd.grad(model(x).square().sum(), list(model.parameters()))
+    for got, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_a_rule_that_gives_the_wrong_shape_is_refused() -> None:

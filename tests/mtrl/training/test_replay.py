@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from mtrl.training.replay import Replay, Trial, compact
 
@@ -32,6 +33,10 @@ def replay(capacity: int = 10_000, tasks: int = 2) -> Replay:
         np.array([[-1.0, 0.0]], np.float32),
         np.array([0, 255, 256]),
         np.zeros((3, 4), np.float32),
+        np.zeros((3, 4, 5, 2), np.uint8),
+        np.pad(np.ones((2, 3, 4, 1), np.uint8), ((0, 0), (0, 5), (0, 2), (0, 1))),
+        np.pad(np.full((2, 3, 2), 0.5, np.float32), ((0, 0), (0, 5), (1, 1))),
+        np.zeros((0, 3), np.float32),
     ],
 )
 def test_compact_loses_nothing_but_trailing_zeros(array: np.ndarray) -> None:  # type: ignore[type-arg]
@@ -102,3 +107,67 @@ def test_the_same_generator_draws_the_same_batch() -> None:
     first, second = (memory.sample([0, 1], 4, 6, np.random.default_rng(5)) for _ in range(2))
     assert (first.observation["vector"] == second.observation["vector"]).all()
     assert (first.reward == second.reward).all()
+
+
+MIXED: dict[str, tuple[int, ...]] = {"image": (8, 9, 3), "vector": (5,), "time": (), "present": (2,)}
+DTYPES = {"image": np.uint8, "vector": np.float32, "time": np.int32, "present": np.int8}
+
+
+def mixed_trial(task_id: int, length: int, continuous: bool = False) -> Trial:
+    """Task 0 has an image that fills not all of the space, task 1 a vector."""
+    rng = np.random.default_rng(length)
+    image = np.zeros((length + 1, *MIXED["image"]), np.uint8)
+    vector = np.zeros((length + 1, 5), np.float32)
+    if task_id == 0:
+        image[:, :6, :5] = rng.integers(1, 256, (length + 1, 6, 5, 3))
+    else:
+        vector[:, :3] = rng.standard_normal((length + 1, 3))
+    present = np.broadcast_to(np.array([task_id == 0, task_id == 1], np.int8), (length + 1, 2))
+    action = rng.uniform(-1, 1, (length, 3)).astype(np.float32) * [1, task_id, 0]
+    return Trial(
+        task_id=task_id,
+        observation={
+            "image": image,
+            "vector": vector,
+            "time": np.arange(length + 1, dtype=np.int32),
+            "present": present,
+        },
+        action=action.astype(np.float32) if continuous else np.zeros(length, np.int16),
+        reward=np.zeros(length, np.float32),
+        terminated=True,
+    )
+
+
+def test_batches_keep_the_dtypes_of_the_spaces_and_every_number() -> None:
+    memory = Replay(2, 1_000, MIXED, None, dtypes=DTYPES)
+    trials = [mixed_trial(task, 6) for task in (0, 1)]
+    for given in trials:
+        memory.add(given)
+    batch = memory.sample([0, 1], 2, 100, np.random.default_rng(0))
+    for key, dtype in DTYPES.items():
+        assert batch.observation[key].numpy().dtype == dtype
+        for task, given in enumerate(trials):
+            assert (batch.observation[key][task].numpy() == given.observation[key]).all()
+
+
+def test_keys_that_a_task_lacks_and_the_padding_of_images_take_no_memory() -> None:
+    memory = Replay(2, 1_000, MIXED, None, dtypes=DTYPES)
+    for task in (0, 1):
+        memory.add(mixed_trial(task, 6))
+    with_image, with_vector = (memory.trials[task][0][1].observation for task in (0, 1))
+    assert set(with_image) == {"image", "time", "present"} and set(with_vector) == {"vector", "time", "present"}
+    assert with_image["image"].shape == (7, 6, 5, 3) and with_vector["vector"].shape == (7, 3)
+
+
+def test_continuous_actions_come_back_as_they_were() -> None:
+    memory = Replay(2, 1_000, MIXED, np.tri(2, 3, dtype=np.bool_), dtypes=DTYPES, action_size=3)
+    trials = [mixed_trial(task, 4 + task, continuous=True) for task in (0, 1)]
+    for given in trials:
+        memory.add(given)
+    batch = memory.sample([1, 0], 1, 100, np.random.default_rng(0))
+    assert batch.action.dtype == torch.float32 and batch.action.shape == (2, 1, 5, 3)
+    for place, task in enumerate((1, 0)):
+        length = trials[task].length
+        assert (batch.action[place, 0, :length].numpy() == trials[task].action).all()
+        assert not batch.action[place, 0, length:].any()
+    assert batch.allowed is not None and batch.allowed.sum(dim=1).tolist() == [2, 1]

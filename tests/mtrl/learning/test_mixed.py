@@ -1,0 +1,123 @@
+"""The losses of suites with several kinds of observations and with continuous actions."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from conflict.engine.reference import reference_jacobian
+from conflict.engine.task_gradients import TaskGradients
+from mtrl.learning.actor_critic import task_losses
+from mtrl.learning.config import LearningConfig
+from tests.mtrl.builders import LEARNING
+from tests.mtrl.mixed import SIZES, SMALL_ENCODERS, mixed_agent, mixed_batch
+
+ACTORS = ("filtered", "policy-gradient")
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def learning(**settings: Any) -> LearningConfig:
+    return replace(LEARNING, **settings)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("actor", "critic", "continuous", "memory", "rescaling", "entropy"),
+    [
+        ("filtered", "two-hot", False, "transformer", "none", 0.0),
+        ("filtered", "two-hot", True, "transformer", "none", 0.0),
+        ("filtered", "regression", True, "gru", "popart", 0.1),
+        ("policy-gradient", "two-hot", True, "gru", "none", 0.1),
+        ("policy-gradient", "regression", True, "transformer", "popart", 0.0),
+        ("policy-gradient", "c51", True, "transformer", "none", 0.0),
+    ],
+)
+def test_task_gradients_of_a_mixed_suite_are_those_of_separate_passes(
+    actor: Any, critic: str, continuous: bool, memory: Any, rescaling: str, entropy: float
+) -> None:
+    """Tasks with different keys, of which most have no rows in most encoders."""
+    config = learning(actor=actor, critic=critic, entropy_weight=entropy)
+    model = mixed_agent(config, replace(SMALL_ENCODERS, memory=memory), continuous=continuous, rescaling=rescaling)
+    torch.nn.init.normal_(model.critic.outputs.weight)
+    model.normaliser.observe_returns = lambda *_, **__: None  # type: ignore[method-assign]
+    given = mixed_batch(continuous=continuous)
+    owned = {id(p) for p in model.owned_parameters()}
+    shared = [p for p in model.trained_parameters().values() if id(p) not in owned]
+    tasks = TaskGradients(
+        model, num_tasks=4, parameters=model.trained_parameters().values(), owned=model.owned_parameters()
+    )
+    with tasks:
+        losses = task_losses(model, given, config, generator())
+    tasks.backward(losses.total)
+    expected = reference_jacobian(task_losses(model, given, config, generator()).total, shared)
+    torch.testing.assert_close(tasks.jacobian(), expected, rtol=1e-8, atol=1e-9)
+    assert set(tasks.path.values()) == {"rule"}, tasks.path
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+@pytest.mark.parametrize("critic", ["regression", "two-hot", "hl-gauss", "c51"])
+def test_with_continuous_actions_the_actor_moves_neither_the_critics_nor_through_their_features(
+    critic: str, actor: Any
+) -> None:
+    config = learning(actor=actor, critic=critic)
+    model = mixed_agent(config, continuous=True)
+    torch.nn.init.normal_(model.critic.outputs.weight)
+    actor_loss = task_losses(model, mixed_batch(continuous=True), config, generator()).actor.sum()
+    critics = torch.autograd.grad(actor_loss, list(model.critic.parameters()), allow_unused=True, retain_graph=True)
+    assert all(gradient is None for gradient in critics)
+    policy = torch.autograd.grad(actor_loss, list(model.policy.parameters()))
+    assert all(float(gradient.abs().max()) > 0 for gradient in policy)
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+def test_numbers_that_a_task_lacks_count_nowhere(actor: Any) -> None:
+    """Whatever stands there in the stored actions, the losses are the same."""
+    config = learning(actor=actor)
+    model, given = mixed_agent(config, continuous=True), mixed_batch(continuous=True)
+    beyond = torch.arange(3) >= torch.from_numpy(SIZES)[:, None, None, None]
+    spoilt = replace(given, action=torch.where(beyond, torch.full_like(given.action, 0.7), given.action))
+    with torch.no_grad():
+        # The critics read actions as they are stored: collection stores zeros there.
+        model.critic.action.weight[:, 1:] = 0
+        model.target_critic.action.weight[:, 1:] = 0
+        first, second = (task_losses(model, b, config, generator()) for b in (given, spoilt))
+    torch.testing.assert_close(first.total, second.total)
+
+
+def test_the_policy_gradient_is_that_of_the_value_in_the_action() -> None:
+    """Q = w a for every discount and critic: the gradient in the mean of a normal squashed by tanh is w (1 - a^2)."""
+    config = learning(actor="policy-gradient", critic="regression", popart=False, filter_samples=1)
+    model, given = mixed_agent(config, continuous=True), mixed_batch(continuous=True, masked=False)
+    params = model.policy(torch.randn(5, 16, dtype=torch.float64), None).detach().requires_grad_()
+    chosen = model.policy.candidates(params, exact_up_to=16, samples=1, generator=generator())
+    assert chosen.actions is not None
+    features = torch.full((3, 5, 16), 50.0, dtype=torch.float64)  # where all units of the critics are linear
+    values = model.critic.of_actions(features, chosen.actions[:, :, 0], given.task_ids[[0] * 5])[..., 0]
+    model.policy.surrogate(params, chosen, values.mean(dim=0)[..., None]).sum().backward()
+    weight, _ = model.critic.outputs.parameters_of(None)
+    slopes = torch.einsum("msh,mhd->ds", model.critic.action.weight, weight).detach() / 3
+    assert params.grad is not None
+    torch.testing.assert_close(params.grad[:, :, 0], slopes * (1 - chosen.actions[:, :, 0].detach() ** 2))
+    assert given.allowed is None
+
+
+@pytest.mark.parametrize("memory", ["transformer", "gru"])
+def test_padding_changes_nothing(memory: Any) -> None:
+    model = mixed_agent(config=replace(SMALL_ENCODERS, memory=memory))
+    given = mixed_batch()
+    longer = replace(
+        given,
+        **{name: _longer(getattr(given, name)) for name in ("action", "reward", "terminated")},
+        mask=torch.cat([given.mask, torch.zeros_like(given.mask)], dim=2),
+        observation={key: _longer(value) for key, value in given.observation.items()},
+    )
+    short, long = (task_losses(model, b, LEARNING, generator()).total for b in (given, longer))
+    torch.testing.assert_close(short, long, rtol=1e-6, atol=1e-7)
+
+
+def _longer(value: torch.Tensor) -> torch.Tensor:
+    return torch.cat([value, value[:, :, :1].repeat_interleave(7, dim=2)], dim=2)
