@@ -1,7 +1,7 @@
 """A sensible default configuration for each suite. Imports no torch.
 
-Source: popgym-27 follows Grigsby et al. 2024 (AMAGO-2), Table of hyperparameters, in width, layers, context, bins and
-optimizer.
+Source: popgym-27, babyai-68 and the Procgen suites follow Grigsby et al. 2024 (AMAGO-2), Table of hyperparameters, in
+width, layers, context, bins and optimizer.
 """
 
 from dataclasses import replace
@@ -30,6 +30,55 @@ _PRESETS: dict[str, RunConfig] = {
         collect=CollectConfig(slots=16, steps_per_update=64, explore_steps=80_000),
         update=UpdateConfig(sequences=40, learning_rate=1e-3, last_learning_rate=0.05),
         loop=LoopConfig(steps=200_000, evaluate_every=20_000, checkpoint_every=20_000),
+    ),
+}
+
+
+_PAPER_BABYAI = RunConfig(
+    suite="babyai-68",
+    agent=AgentConfig(width=256, layers=4, attention_heads=8, context=512, head_width=256),
+    learning=LearningConfig(bins=32),
+    collect=CollectConfig(
+        slots=24, steps_per_update=240, replay_steps=10_000_000, start_steps=50_000, explore_steps=2_000_000
+    ),
+    update=UpdateConfig(sequences=24, learning_rate=1e-4, weight_decay=1e-3, clip=1.0),
+    loop=LoopConfig(steps=130_000_000, evaluate_every=2_000_000, checkpoint_every=1_000_000),
+)
+# The replay of frames is what fits 24 GiB, a fiftieth of the paper's.
+_PAPER_PROCGEN = RunConfig(
+    suite="procgen-5",
+    agent=AgentConfig(width=512, layers=3, attention_heads=8, context=128, head_width=256, image_chunk=1024),
+    learning=LearningConfig(bins=128),
+    collect=CollectConfig(
+        slots=24, steps_per_update=240, replay_steps=400_000, start_steps=50_000, explore_steps=2_000_000
+    ),
+    update=UpdateConfig(sequences=24, learning_rate=1e-4, weight_decay=5e-3, clip=1.0),
+    loop=LoopConfig(steps=275_000_000, evaluate_every=2_000_000, checkpoint_every=1_000_000),
+)
+_PRESETS |= {
+    "babyai-68": _PAPER_BABYAI,
+    **{
+        name: replace(_PAPER_PROCGEN, suite=name)
+        for name in ("procgen-5", "procgen-16", "procgen-16-hard", "procgen-16-memory")
+    },
+    # Two cores, half an hour.
+    "babyai-quick": RunConfig(
+        suite="babyai-quick",
+        agent=AgentConfig(memory="gru", width=96, context=64, critics=2, token_width=32),
+        learning=LearningConfig(value_unit=0.02, discounts=(0.9, 0.97), acting_discount=0.97, target_rate=0.02),
+        collect=CollectConfig(slots=16, steps_per_update=128, explore_steps=150_000, replay_steps=400_000),
+        update=UpdateConfig(sequences=36, learning_rate=1e-3, last_learning_rate=0.05),
+        loop=LoopConfig(steps=400_000, evaluate_every=40_000, checkpoint_every=80_000),
+    ),
+    "procgen-quick": RunConfig(
+        suite="procgen-quick",
+        agent=AgentConfig(memory="gru", width=96, context=64, critics=2, image_channels=(8, 16, 16), image_blocks=0),
+        learning=LearningConfig(value_unit=0.1, discounts=(0.9, 0.97), acting_discount=0.97, target_rate=0.02),
+        collect=CollectConfig(
+            slots=24, steps_per_update=240, explore_steps=150_000, start_steps=10_000, replay_steps=120_000
+        ),
+        update=UpdateConfig(sequences=12, learning_rate=1e-3, last_learning_rate=0.05),
+        loop=LoopConfig(steps=450_000, evaluate_every=45_000, checkpoint_every=150_000),
     ),
 }
 

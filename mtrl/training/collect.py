@@ -111,7 +111,9 @@ class Collector:
     def _explore(self, actions: torch.Tensor, allowed: torch.Tensor | None) -> torch.Tensor:
         draws = torch.rand(len(actions), self.suite.num_actions + 1, device=self.device, generator=self.generator)
         if self.suite.continuous:
-            return torch.where(draws[:, :1] < self.exploration, 2 * draws[:, 1:] - 1, actions)
+            assert allowed is not None
+            anything = (2 * draws[:, 1:] - 1) * allowed  # numbers that a task's actions do not have stay 0
+            return torch.where(draws[:, :1] < self.exploration, anything, actions)
         preference = draws[:, 1:] if allowed is None else draws[:, 1:] * allowed
         return torch.where(draws[:, 0] < self.exploration, preference.argmax(dim=-1), actions)
 
