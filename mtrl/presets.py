@@ -65,7 +65,14 @@ _PRESETS |= {
     "babyai-quick": RunConfig(
         suite="babyai-quick",
         agent=AgentConfig(memory="gru", width=96, context=64, critics=2, token_width=32),
-        learning=LearningConfig(value_unit=0.02, discounts=(0.9, 0.97), acting_discount=0.97, target_rate=0.02),
+        learning=LearningConfig(
+            value_reach=5.0,
+            value_unit=0.2,
+            discounts=(0.9, 0.95),
+            acting_discount=0.95,
+            target_rate=0.02,
+            entropy_weight=0.1,
+        ),
         collect=CollectConfig(slots=16, steps_per_update=128, explore_steps=150_000, replay_steps=400_000),
         update=UpdateConfig(sequences=36, learning_rate=1e-3, last_learning_rate=0.05),
         loop=LoopConfig(steps=400_000, evaluate_every=40_000, checkpoint_every=80_000),
@@ -73,7 +80,14 @@ _PRESETS |= {
     "procgen-quick": RunConfig(
         suite="procgen-quick",
         agent=AgentConfig(memory="gru", width=96, context=64, critics=2, image_channels=(8, 16, 16), image_blocks=0),
-        learning=LearningConfig(value_unit=0.1, discounts=(0.9, 0.97), acting_discount=0.97, target_rate=0.02),
+        learning=LearningConfig(
+            value_reach=50.0,
+            value_unit=1.0,
+            discounts=(0.9, 0.97),
+            acting_discount=0.97,
+            target_rate=0.02,
+            entropy_weight=0.1,
+        ),
         collect=CollectConfig(
             slots=24, steps_per_update=240, explore_steps=150_000, start_steps=10_000, replay_steps=120_000
         ),

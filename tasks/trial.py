@@ -175,6 +175,8 @@ class Slot:
         if self.fixed_task is None:
             drawn = self._drawn_task()
             self.task_id = drawn if task is None else task
+        else:
+            self.task_id = self.fixed_task
         self.task = self.suite.tasks[self.task_id]
         low, high = self.task.seeds or SEEDS
         attempts = self.task.warmup_attempts + self.task.attempts

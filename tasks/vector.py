@@ -326,7 +326,14 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
 
     def _protocol(self) -> dict[str, Any]:
         return {
-            "tasks": [[t.id, t.warmup_attempts, t.attempts, t.instance, t.max_steps] for t in self.suite.tasks],
+            "tasks": [
+                [
+                    *(t.id, t.warmup_attempts, t.attempts, t.instance, t.max_steps, t.reward_scale),
+                    *(list(t.seeds or ()), sorted([key, str(value)] for key, value in t.options.items())),
+                ]
+                for t in self.suite.tasks
+            ],
+            "sampling": self.suite.sampling,
             "invalid_actions": self.suite.invalid_actions,
             "task_of_slot": self._tasks,
         }

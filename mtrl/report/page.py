@@ -1,6 +1,7 @@
 """The report: one self-contained HTML page for screen (light and dark, wide and narrow) and paper, and PNG figures."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from importlib.resources import files
@@ -111,23 +112,32 @@ def _tiles(run: RunData) -> str:
 def _tasks(run: RunData) -> str:
     if run.evaluation is None:
         return ""
-    evaluated, found = run.evaluation["tasks"], verdicts(run)
+    results = run.evaluation["tasks"]
+    note = f"Returns are raw, summed over the paid attempts of a trial, after {run.evaluation['steps']:,} steps."
+    if any(len(entry["attempts"]) > 1 for entry in results.values()):
+        note += " Attempts in the order in which they are played, warm-up first."
+    sources = sorted({r.source for r in run.references.values() if r is not None and r.source})
+    note += "".join(f" Best: {source}." for source in sources)
+    order = sorted(results, key=lambda name: run.tasks.index(name) if name in run.tasks else len(run.tasks))
+    shown = f'<h2 id="tasks">Tasks</h2>{_results(run, run.evaluation, order)}<p class="note">{escape(note)}</p>'
+    held_out = run.evaluation.get("held_out")
+    if held_out:
+        mean = f" Mean score {number(held_out['score'])}." if held_out["score"] is not None else ""
+        shown += (
+            f'<h2 id="held-out">Tasks held out</h2>{_results(run, held_out, list(held_out["tasks"]))}'
+            f'<p class="note">Training never saw these tasks.{mean}</p>'
+        )
+    return shown
+
+
+def _results(run: RunData, evaluation: Mapping[str, Any], order: Sequence[str]) -> str:
+    evaluated, found = evaluation["tasks"], verdicts(run, evaluation)
     several = any(len(entry["attempts"]) > 1 for entry in evaluated.values())
-    head = [
-        "task",
-        "return",
-        "95% interval",
-        "random",
-        "best published",
-        "score",
-        "95% interval",
-        "against random",
-        "trials",
-    ]
+    head = ["task", "return", "95% interval", "random", "best", "score", "95% interval", "against random", "trials"]
     if several:
         head.insert(1, "attempts apart")
     rows = []
-    for task in sorted(evaluated, key=lambda name: run.tasks.index(name) if name in run.tasks else len(run.tasks)):
+    for task in order:
         entry, reference = evaluated[task], run.references.get(task)
         cells = [
             number(entry["return"]),
@@ -142,15 +152,10 @@ def _tasks(run: RunData) -> str:
         if several:
             cells.insert(0, " → ".join(number(value) for value in entry["attempts"]))
         rows.append(f"<tr><th>{escape(task)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    sources = sorted({r.source for r in run.references.values() if r is not None and r.source})
-    note = f"Returns are raw, summed over the paid attempts of a trial, after {run.evaluation['steps']:,} steps."
-    if several:
-        note += " Attempts in the order in which they are played, warm-up first."
-    note += "".join(f" Best published: {source}." for source in sources)
     header = "".join(f"<th>{escape(name)}</th>" for name in head)
     return (
-        f'<h2 id="tasks">Tasks</h2><div class="wide"><table class="tasks"><thead><tr>{header}</tr></thead>'
-        f'<tbody>{"".join(rows)}</tbody></table></div><p class="note">{escape(note)}</p>'
+        f'<div class="wide"><table class="tasks"><thead><tr>{header}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

@@ -22,6 +22,7 @@ def charts(run: RunData) -> list[Chart]:
     drawn = (
         score_chart(run),
         returns_chart(run, styles),
+        sampling_chart(run, styles),
         conflict_chart(run),
         cosine_chart(run),
         loss_chart(run, styles),
@@ -52,8 +53,9 @@ def score_chart(run: RunData) -> Chart | None:
     return Chart(
         name="score",
         title="Score",
-        caption="Mean normalised score of the evaluations during training: 0 is the random policy, 1 the best "
-        "published agent of one task alone. Band: 95% interval over evaluation trials of this one run.",
+        caption="Mean normalised score of the evaluations during training: 0 is the random policy (for Procgen the "
+        "published minimum), 1 the best known result of a task alone. Band: 95% interval over evaluation trials of "
+        "this one run.",
         panels=[Panel(draw=draw(axis), title=f"over {name}") for axis, name in _AXES.items()],
     )
 
@@ -88,9 +90,48 @@ def returns_chart(run: RunData, styles: dict[str, LineStyle]) -> Chart | None:
         name="returns",
         title="Return of each task",
         caption="Raw return of the paid attempts of a trial. Line with points: evaluations, with 95% intervals; thin "
-        "line: the trials of training, exploration included; dashed: the random policy and the best published agent "
-        "of that task alone.",
+        "line: the trials of training, exploration included; dashed: the random policy and the best known result of "
+        "that task alone.",
         panels=[Panel(draw=draw(task), title=task) for task in run.tasks],
+    )
+
+
+def sampling_chart(run: RunData, styles: dict[str, LineStyle]) -> Chart | None:
+    """How often each task was drawn, and what share of the steps it took."""
+    records = [record for record in run.collected if "length" in record]
+    if len(run.tasks) < 2 or not records:
+        return None
+
+    def share_of_steps(task: str) -> Callable[[Record], float | None]:
+        def share(record: Record) -> float | None:
+            steps = {name: record["trials"][name] * length for name, length in record["length"].items()}
+            return float(steps.get(task, 0.0) / sum(steps.values()))
+
+        return share
+
+    def draw(value: Callable[[str], Callable[[Record], float | None]], label: str) -> Callable[[Axes], None]:
+        def panel(axes: Axes) -> None:
+            for task in run.tasks:
+                xs, ys = _series(records, value(task))
+                axes.plot(*binned(xs, ys, _POINTS), linewidth=1.3, **styles[task].keywords)
+            axes.set(xlabel="environment steps, all tasks", ylabel=label)
+            axes.set_ylim(bottom=0)
+            _count_axis(axes, "steps")
+
+        return panel
+
+    return Chart(
+        name="sampling",
+        title="What was played",
+        caption="How often each task was drawn when a trial began, and the share of the steps of finished trials: "
+        "tasks with long trials take more of them than they are drawn.",
+        panels=[
+            Panel(
+                draw=draw(lambda task: _entry("share", task), "share of draws"), title="Drawn", width=4.6, height=3.0
+            ),
+            Panel(draw=draw(share_of_steps, "share of steps"), title="Steps", width=4.6, height=3.0),
+        ],
+        legend=run.tasks,
     )
 
 

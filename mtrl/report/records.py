@@ -113,10 +113,10 @@ def _tasks(kinds: dict[str, list[Record]]) -> list[str]:
 
 def _references(suite: str, tasks: list[str]) -> dict[str, Reference | None]:
     try:
-        known = {task.name: load_reference(task.id, attempts=task.attempts) for task in load_suite(suite).tasks}
+        known = {task.name: load_reference(task.id, attempts=task.attempts) for task in load_suite(suite).all_tasks}
     except (ValueError, ImportError):
         known = {}
-    return {task: known.get(task) for task in tasks}
+    return dict.fromkeys(tasks) | known
 
 
 def _newest(path: Path, evaluations: list[Record]) -> Record | None:

@@ -10,6 +10,18 @@ from rich.text import Text
 
 def show_evaluation(result: dict[str, Any]) -> None:
     """Return, interval, normalised score and the attempts of each task."""
+    console = _console()
+    console.print(_results(result))
+    console.print(
+        f"score {number(result['score'])} on average, after {result['steps']:,} steps and {result['updates']:,} "
+        "updates (0: random policy, or the published minimum; 1: best known result of one task; returns are raw)"
+    )
+    if "held_out" in result:
+        console.print(_results(result["held_out"]))
+        console.print(f"score {number(result['held_out']['score'])} on average over the tasks held out")
+
+
+def _results(result: dict[str, Any]) -> Table:
     table = _table("task", "return", "95% interval", "score", "95% interval", "attempts", "trials")
     for task, entry in result["tasks"].items():
         attempts = " ".join(number(value) for value in entry["attempts"])
@@ -22,12 +34,7 @@ def show_evaluation(result: dict[str, Any]) -> None:
             attempts,
             str(entry["trials"]),
         )
-    console = _console()
-    console.print(table)
-    console.print(
-        f"score {number(result['score'])} on average, after {result['steps']:,} steps and {result['updates']:,} "
-        "updates (0: random policy, 1: best published agent of one task; returns are raw)"
-    )
+    return table
 
 
 def show_suites(found: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """What a run's numbers say, in sentences that claim no more than they support."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mtrl.report.records import Record, RunData
 from mtrl.report.statistics import Verdict, disagreements, mean_of, median_of, score_interval, verdict
@@ -12,10 +13,10 @@ def summary(run: RunData) -> list[str]:
     return [*_progress(run), *_score(run), *_verdicts(run), *_conflict(run)]
 
 
-def verdicts(run: RunData) -> dict[str, Verdict]:
-    """How each evaluated task stands to the random policy."""
+def verdicts(run: RunData, part: Mapping[str, Any] | None = None) -> dict[str, Verdict]:
+    """How each evaluated task stands to the random policy; `part`: of these results in place of the trained tasks'."""
     found: dict[str, Verdict] = {}
-    for task, entry in (run.evaluation or {"tasks": {}})["tasks"].items():
+    for task, entry in (part or run.evaluation or {"tasks": {}})["tasks"].items():
         reference = run.references.get(task)
         found[task] = verdict(entry["interval"], reference.random_interval if reference else None)
     return found
@@ -57,15 +58,15 @@ def _score(run: RunData) -> Iterator[str]:
         return
     scores = {task: entry["score"] for task, entry in evaluation["tasks"].items() if entry["score"] is not None}
     if not scores:
-        yield "No best published return is known for these tasks, so there is no normalised score."
+        yield "No best return is known for these tasks, so there is no normalised score."
         return
     interval = score_interval(evaluation)
     within = f" (95% interval {span(interval)})" if interval else ""
     what = "normalised score" if len(scores) == 1 else f"mean normalised score over {len(scores)} tasks"
     yield (
         f"After {evaluation['steps']:,} steps the {what} is {number(evaluation['score'])}{within}, where 0 is the "
-        "random policy and 1 the best published agent of one task alone. The interval is over evaluation trials "
-        "of this one run; other seeds may differ by more."
+        "random policy (for Procgen the published minimum) and 1 the best known result of one task alone. The interval "
+        "is over evaluation trials of this one run; other seeds may differ by more."
     )
     if len(scores) > 1:
         best, worst = max(scores, key=scores.__getitem__), min(scores, key=scores.__getitem__)

@@ -102,7 +102,7 @@ def test_every_task_has_a_row_with_random_and_best_published(complete: Written) 
         reference = load_reference(f"popgym:{task}")
         assert reference is not None and reference.best is not None
         assert row["random"] == f"{reference.random:z.2f}".replace("-", "−")
-        assert row["best published"] == f"{reference.best:z.2f}".replace("-", "−")
+        assert row["best"] == f"{reference.best:z.2f}".replace("-", "−")
     assert [row["return"] for row in rows.values()] == ["0.90", "−0.95", "0.00"]
     assert [row["score"] for row in rows.values()] == ["0.70", "0.80", "0.90"]
     assert [row["trials"] for row in rows.values()] == ["20", "21", "22"]

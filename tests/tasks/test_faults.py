@@ -181,3 +181,21 @@ def test_tasks_are_drawn_by_weight() -> None:
     assert again._buffers.next_task_id.tolist() == [2] * 4
     with pytest.raises(ValueError, match="4 weights of at least 0, one above 0"):
         envs.set_task_weights([0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_other_tasks_and_seeds_on_reset_are_those_of_a_new_environment(workers: int) -> None:
+    suite = mixed()
+    old = suite.make_vector(3, seed=0, task_of_slot=[0, 0, 0], workers=workers)
+    old.reset()
+    stream(old, 4)
+    first, infos = old.reset(seed=7, options={"task_of_slot": [3, 1, 2]})
+    assert infos["task_id"].tolist() == [3, 1, 2]
+    new = suite.make_vector(3, seed=7, task_of_slot=[3, 1, 2])
+    assert first_bits(first) == first_bits(new.reset()[0])
+    assert stream(old, 12) == stream(new, 12)
+    with pytest.raises(ValueError, match="no options but 'task_of_slot', got \\['task'\\]"):
+        old.reset(options={"task": 1})
+    with pytest.raises(ValueError, match="a task for each of 3 slots, got 1"):
+        old.reset(options={"task_of_slot": [1]})
+    old.close()
