@@ -61,9 +61,9 @@ _PRESETS |= {
         name: replace(_PAPER_PROCGEN, suite=name)
         for name in ("procgen-5", "procgen-16", "procgen-16-hard", "procgen-16-memory")
     },
-    # Two cores, ten minutes. Rewards are rare: the policy gradient, whose steps are as long as the advantages
-    # that the critics see, and an entropy bonus keep the policy from chasing the noise of critics that know nothing yet,
-    # which filtered imitation does here (a third of the return after as many steps).
+    # Two cores, ten minutes. Rewards are rare. The policy gradient, whose steps are as long as the advantages that the
+    # critics see, and an entropy bonus keep the policy from chasing the noise of critics that know nothing yet, as
+    # filtered imitation does here (a third of the return after as many steps).
     "babyai-quick": RunConfig(
         suite="babyai-quick",
         agent=AgentConfig(memory="gru", width=96, context=64, critics=2, token_width=32),

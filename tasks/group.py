@@ -99,7 +99,11 @@ class SlotGroup:
             except SimulatorError as fault:
                 if self.tries == 0:
                     raise
-                self._drop(slot, str(fault), events)
+                i = slot.index
+                self.out.reward[i] = self.out.raw_reward[i] = 0.0
+                self.out.terminated[i], self.out.truncated[i] = False, True
+                self.out.task_id[i] = slot.task_id
+                events.append(Dropped(i, slot.task_id, str(fault)))
                 self._begin(slot, events)
                 continue
             if over:
@@ -146,14 +150,7 @@ class SlotGroup:
             except SimulatorError as fault:
                 if attempt == self.tries:
                     raise
-                self._drop(slot, str(fault), events)
+                events.append(Dropped(slot.index, slot.task_id, str(fault)))
                 continue
             events.append(Begun(slot.index, slot.origin))
             return
-
-    def _drop(self, slot: Slot, fault: str, events: list[Event]) -> None:
-        i, out = slot.index, self.out
-        out.reward[i] = out.raw_reward[i] = 0.0
-        out.terminated[i], out.truncated[i] = False, True
-        out.task_id[i] = slot.task_id
-        events.append(Dropped(i, slot.task_id, fault))

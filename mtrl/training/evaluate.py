@@ -13,7 +13,7 @@ from mtrl.agent.agent import Agent
 from mtrl.config import RunConfig, from_json
 from mtrl.training.build import build_agent, build_rescaling, build_suite
 from mtrl.training.checkpoint import CheckpointError, Checkpoints, read_state, read_tensors
-from mtrl.training.collect import Collector
+from mtrl.training.play import Player
 from tasks.scores import Reference, load_reference, normalised
 from tasks.suite import Suite
 
@@ -50,14 +50,14 @@ def _evaluate(
     agent: Agent, suite: Suite, trials: int, seed: int, *, greedy: bool, workers: int, max_faults: int
 ) -> dict[str, Any]:
     slots = min(trials, _MOST_SLOTS)
-    collector: Collector | None = None
+    player: Player | None = None
     tasks = {}
     # Task after task: those with short trials need not go on until the longest has ended.
     for index, task in enumerate(suite.tasks):
         generator = torch.Generator(device=agent.discounts.device).manual_seed(seed)
         task_of_slot = [index] * slots
-        if collector is None:
-            collector = Collector(
+        if player is None:
+            player = Player(
                 agent,
                 suite,
                 slots,
@@ -69,23 +69,23 @@ def _evaluate(
                 max_faults=max_faults,
             )
         else:
-            collector.restart(seed=seed, task_of_slot=task_of_slot, generator=generator)
-        played = _play(collector, trials)
+            player.restart(seed=seed, task_of_slot=task_of_slot, generator=generator)
+        played = _play(player, trials)
         returns = np.array([summary["raw_return"] for summary in played])
         reference = load_reference(task.id, attempts=task.attempts)
         tasks[task.name] = _score(reference, returns, np.array([summary["attempt_returns"] for summary in played]))
-    if collector is not None:
-        collector.close()
+    if player is not None:
+        player.close()
     scores = [entry["score"] for entry in tasks.values() if entry["score"] is not None]
     return {"score": float(np.mean(scores)) if scores else None, "tasks": tasks}
 
 
-def _play(collector: Collector, trials: int) -> list[dict[str, Any]]:
+def _play(player: Player, trials: int) -> list[dict[str, Any]]:
     """The suite's summaries of the first trials, as many in every slot."""
-    left = np.full(collector.num_slots, -(-trials // collector.num_slots))
+    left = np.full(player.num_slots, -(-trials // player.num_slots))
     played = []
     while left.any():
-        for slot, _, summary in collector.step():
+        for slot, summary in player.play():
             if left[slot]:
                 left[slot] -= 1
                 played.append(summary)

@@ -1,0 +1,95 @@
+"""Playing: actors step a suite side by side, each with a memory of its own."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mtrl.agent.agent import Agent
+from tasks.suite import Suite
+
+
+class Player:
+    """Slots of a suite and the memory of their actors.
+
+    Args:
+        seed: of the suite's slots.
+        generator: draws the actions; on the device of the agent.
+        task_of_slot: a fixed task for each slot; None draws one for every trial.
+        workers: processes for the simulators; 0: they run in this one.
+        max_faults: times in a row that a task's simulator may fail.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        suite: Suite,
+        num_slots: int,
+        *,
+        seed: int,
+        generator: torch.Generator,
+        task_of_slot: list[int] | None = None,
+        greedy: bool = False,
+        workers: int = 0,
+        max_faults: int = 0,
+    ) -> None:
+        self.agent, self.suite, self.generator, self.greedy = agent, suite, generator, greedy
+        self.num_slots = num_slots
+        self.device = agent.discounts.device
+        self.envs = suite.make_vector(
+            num_slots, seed=seed, task_of_slot=task_of_slot, workers=workers, max_faults=max_faults
+        )
+        masked = suite.invalid_actions == "mask" or suite.continuous
+        self.allowed = torch.tensor(suite.action_mask, device=self.device) if masked else None
+        self.faults: list[str] = []
+        """What went wrong with simulators since this was last emptied."""
+        self.exploration = 0.0
+        """Probability with which an actor takes a uniformly random action in place of its own."""
+        self.memory = agent.memory.initial_state(num_slots)
+        self.observation, infos = self.envs.reset()
+        self.task_id: NDArray[np.int32] = infos["task_id"].copy()
+
+    def restart(self, *, seed: int, task_of_slot: list[int], generator: torch.Generator) -> None:
+        """Begin anew with other seeds and tasks, as a new player would, with the simulators that are there."""
+        self.generator = generator
+        self.observation, infos = self.envs.reset(seed=seed, options={"task_of_slot": task_of_slot})
+        self.task_id[:] = infos["task_id"]
+
+    def play(self) -> list[tuple[int, dict[str, Any]]]:
+        """One step of every slot. Returns (slot, the suite's summary) for each trial that ended.
+
+        Raises:
+            SimulatorError: a task failed too often; nothing has changed.
+        """
+        ended: list[tuple[int, dict[str, Any]]] = self._advance(self._act())[-1].get("trials", [])
+        return ended
+
+    def close(self) -> None:
+        """Close the simulators."""
+        self.envs.close()
+
+    def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_], dict[str, Any]]:
+        self.observation, reward, terminated, _, infos = self.envs.step(actions)
+        self.faults += [message for _, message in infos.get("faults", ())]
+        self.task_id[:] = infos["next_task_id"]
+        return reward, terminated, infos
+
+    def _act(self) -> NDArray[Any]:
+        observation = {key: torch.from_numpy(value).to(self.device) for key, value in self.observation.items()}
+        allowed = None if self.allowed is None else self.allowed[torch.from_numpy(self.task_id).long()]
+        with torch.inference_mode():
+            actions = self.agent.act(observation, self.memory, allowed, greedy=self.greedy, generator=self.generator)
+            if self.exploration > 0:
+                actions = self._explore(actions, allowed)
+        result: NDArray[Any] = actions.cpu().numpy()
+        return result
+
+    def _explore(self, actions: torch.Tensor, allowed: torch.Tensor | None) -> torch.Tensor:
+        draws = torch.rand(len(actions), self.suite.num_actions + 1, device=self.device, generator=self.generator)
+        if self.suite.continuous:
+            assert allowed is not None
+            anything = (2 * draws[:, 1:] - 1) * allowed  # numbers that a task's actions do not have stay 0
+            return torch.where(draws[:, :1] < self.exploration, anything, actions)
+        preference = draws[:, 1:] if allowed is None else draws[:, 1:] * allowed
+        return torch.where(draws[:, 0] < self.exploration, preference.argmax(dim=-1), actions)
