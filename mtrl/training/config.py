@@ -68,6 +68,8 @@ class CollectConfig:
     max_faults: int = 5
     """Times in a row that a task's simulator may fail before the run stops with a checkpoint; each time its trial is
     dropped and the simulator built anew."""
+    patience: float = 60.0
+    """Seconds after which a worker process that does not answer is taken for hung, and replaced."""
     steps_per_update: int = 128
     """Environment steps, summed over all tasks, between two updates; a multiple of --slots."""
     replay_steps: int = 1_000_000
@@ -86,6 +88,8 @@ class CollectConfig:
         _at_least(self, 0, "start_steps", "max_faults")
         if self.workers is not None:
             _at_least(self, 0, "workers")
+        if not self.patience > 0:
+            raise ValueError(f"patience: expected seconds above 0, found {self.patience}")
         if not (0 <= self.explore_from <= 1 and 0 <= self.explore_to <= 1):
             raise ValueError(
                 f"explore_from and explore_to: expected shares in [0, 1], found {self.explore_from}, {self.explore_to}"

@@ -23,7 +23,15 @@ _MOST_SLOTS = 256
 
 
 def evaluate(
-    agent: Agent, suite: Suite, *, trials: int, seed: int, greedy: bool, workers: int = 0, max_faults: int = 0
+    agent: Agent,
+    suite: Suite,
+    *,
+    trials: int,
+    seed: int,
+    greedy: bool,
+    workers: int = 0,
+    max_faults: int = 0,
+    patience: float = 60.0,
 ) -> dict[str, Any]:
     """Play `trials` trials of every task, and of every task held out, and score them on the raw scale.
 
@@ -40,14 +48,23 @@ def evaluate(
     held_out = suite.holdout()
     parts = [suite.testing(), *([] if held_out is None else [held_out])]
     results = [
-        _evaluate(agent, part, trials, HELD_OUT + seed, greedy=greedy, workers=workers, max_faults=max_faults)
+        _evaluate(
+            agent,
+            part,
+            trials,
+            HELD_OUT + seed,
+            greedy=greedy,
+            workers=workers,
+            max_faults=max_faults,
+            patience=patience,
+        )
         for part in parts
     ]
     return results[0] if held_out is None else {**results[0], "held_out": results[1]}
 
 
 def _evaluate(
-    agent: Agent, suite: Suite, trials: int, seed: int, *, greedy: bool, workers: int, max_faults: int
+    agent: Agent, suite: Suite, trials: int, seed: int, *, greedy: bool, workers: int, max_faults: int, patience: float
 ) -> dict[str, Any]:
     slots = min(trials, _MOST_SLOTS)
     player: Player | None = None
@@ -67,6 +84,7 @@ def _evaluate(
                 greedy=greedy,
                 workers=workers,
                 max_faults=max_faults,
+                patience=patience,
             )
         else:
             player.restart(seed=seed, task_of_slot=task_of_slot, generator=generator)
@@ -114,6 +132,7 @@ def evaluate_run(run: Path, *, trials: int, seed: int = 0, greedy: bool | None =
         greedy=config.loop.greedy if greedy is None else greedy,
         workers=config.collect.processes(slow=suite.slow),
         max_faults=config.collect.max_faults,
+        patience=config.collect.patience,
     )
     return {"kind": "evaluation", **{key: state[key] for key in ("steps", "updates", "seconds")}, **result}
 

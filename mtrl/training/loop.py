@@ -93,6 +93,7 @@ class Run:
             generator=self.acting_generator,
             workers=self.workers,
             max_faults=config.collect.max_faults,
+            patience=config.collect.patience,
         )
         self.sampler = TaskSampler(self.suite.sampling, [task.weight for task in self.suite.tasks])
         self.steps = self.records = 0
@@ -205,6 +206,7 @@ class Run:
                 greedy=loop.greedy,
                 workers=self.workers,
                 max_faults=self.config.collect.max_faults,
+                patience=self.config.collect.patience,
             ),
         }
 
@@ -351,7 +353,7 @@ def _check_device(name: str) -> None:
 # What may differ between a run and its resumption. Bits stay the same only if steps, device and threads do not differ.
 _FREE = (
     *("steps", "checkpoint_every", "evaluate_every", "evaluate_trials", "log_every", "greedy"),
-    *("device", "learn_threads", "workers", "max_faults"),
+    *("device", "learn_threads", "workers", "max_faults", "patience"),
 )
 
 

@@ -19,6 +19,7 @@ class Player:
         task_of_slot: a fixed task for each slot; None draws one for every trial.
         workers: processes for the simulators; 0: they run in this one.
         max_faults: times in a row that a task's simulator may fail.
+        patience: seconds for a worker to answer.
     """
 
     def __init__(
@@ -33,12 +34,18 @@ class Player:
         greedy: bool = False,
         workers: int = 0,
         max_faults: int = 0,
+        patience: float = 60.0,
     ) -> None:
         self.agent, self.suite, self.generator, self.greedy = agent, suite, generator, greedy
         self.num_slots = num_slots
         self.device = agent.discounts.device
         self.envs = suite.make_vector(
-            num_slots, seed=seed, task_of_slot=task_of_slot, workers=workers, max_faults=max_faults
+            num_slots,
+            seed=seed,
+            task_of_slot=task_of_slot,
+            workers=workers,
+            max_faults=max_faults,
+            patience=patience,
         )
         masked = suite.invalid_actions == "mask" or suite.continuous
         self.allowed = torch.tensor(suite.action_mask, device=self.device) if masked else None

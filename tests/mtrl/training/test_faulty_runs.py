@@ -39,10 +39,13 @@ def test_a_run_goes_on_after_a_fault_and_says_what_happened(kind: str, tmp_path:
     assert {"sound", "faulty"} <= set(trials)
 
 
-def test_a_worker_that_dies_in_a_run_is_replaced(tmp_path: Path) -> None:
-    records = list(train(faulty_run(tmp_path, "die", every=40, workers=2), tmp_path / "run"))
+@pytest.mark.parametrize(("kind", "says"), [("die", "exit code 9"), ("hang", "gave no answer for 1 second")])
+def test_a_worker_that_dies_or_hangs_in_a_run_is_replaced(kind: str, says: str, tmp_path: Path) -> None:
+    config = faulty_run(tmp_path, kind, every=60, workers=2)
+    config = replace(config, collect=replace(config.collect, patience=1.0))
+    records = list(train(config, tmp_path / "run"))
     faults = [message for record in records if record["kind"] == "fault" for message in record["messages"]]
-    assert faults and all("exit code 9" in message for message in faults)
+    assert faults and all("task 'faulty'" in message and says in message for message in faults)
     assert records[-1]["kind"] == "end"
 
 
