@@ -52,7 +52,9 @@ class Train:
         Raises:
             ValueError: settings that do not go together.
         """
-        return RunConfig(suite=self.suite, **vars(self.settings))
+        # A file is found again from any folder.
+        suite = str(Path(self.suite).resolve()) if self.suite.endswith((".yaml", ".yml")) else self.suite
+        return RunConfig(suite=suite, **vars(self.settings))
 
     @property
     def folder(self) -> Path:

@@ -44,6 +44,8 @@ class TrialEnv(gymnasium.Env[Observation, Any]):
         if self.suite.continuous and action.shape != self.action_space.shape:
             raise ValueError(f"expected {self.suite.num_actions} numbers as action, got shape {action.shape}")
         self._slot.check(action)
+        if self.suite.continuous:
+            action = action.clip(-1.0, 1.0)
         over = self._slot.step(action)
         out = self._buffers
         info = self._info() | {

@@ -34,6 +34,15 @@ class Dropped:
 
 
 @dataclass(frozen=True)
+class Failed:
+    """A slot could not begin a trial, however often it tried."""
+
+    slot: int
+    task_id: int
+    fault: str
+
+
+@dataclass(frozen=True)
 class Begun:
     """A slot began a trial, from this state of its generator."""
 
@@ -41,7 +50,7 @@ class Begun:
     origin: dict[str, Any]
 
 
-Event: TypeAlias = Ended | Dropped | Begun
+Event: TypeAlias = Ended | Dropped | Failed | Begun
 
 
 class SlotGroup:
@@ -50,7 +59,7 @@ class SlotGroup:
     Args:
         indices: the slots' rows.
         fixed: the task that each always plays; None: drawn for every trial.
-        tries: times in a row that a trial may fail to begin.
+        tries: times in a row that a trial may fail to begin before the slot gives up; None: the first failure raises.
         busy: an array of one whole number, in which the slot is noted that is being played.
     """
 
@@ -61,7 +70,7 @@ class SlotGroup:
         indices: Sequence[int],
         fixed: Sequence[int | None],
         *,
-        tries: int,
+        tries: int | None,
         busy: Any = None,
     ) -> None:
         self.out, self.pool, self.tries, self.busy = buffers, Pool(suite), tries, busy
@@ -88,7 +97,7 @@ class SlotGroup:
         """Play an action in every slot.
 
         Raises:
-            SimulatorError: a simulator failed and no failure is allowed, or it failed too often to begin a trial.
+            SimulatorError: a simulator failed, and the first failure is to raise.
         """
         events: list[Event] = []
         for slot, action in zip(self.slots, actions, strict=True):
@@ -97,7 +106,7 @@ class SlotGroup:
             try:
                 over = slot.step(action)
             except SimulatorError as fault:
-                if self.tries == 0:
+                if self.tries is None:
                     raise
                 i = slot.index
                 self.out.reward[i] = self.out.raw_reward[i] = 0.0
@@ -127,14 +136,20 @@ class SlotGroup:
         return [{"generator": s.origin, "task": s.task_id, "actions": list(s.actions)} for s in self.slots]
 
     def load(self, states: Sequence[State]) -> list[Event]:
-        """Play the trials of `states` again."""
+        """Play the trials of `states` again; one that fails now is dropped."""
         events: list[Event] = []
         for slot, state in zip(self.slots, states, strict=True):
             slot.generator.bit_generator.state = state["generator"]
-            slot.begin(state.get("task"))
-            events.append(Begun(slot.index, slot.origin))
-            for action in state["actions"]:
-                slot.step(slot.action_of(action))
+            try:
+                slot.begin(state.get("task"))
+                events.append(Begun(slot.index, slot.origin))
+                for action in state["actions"]:
+                    slot.step(slot.action_of(action))
+            except SimulatorError as fault:
+                if self.tries is None:
+                    raise
+                events.append(Dropped(slot.index, slot.task_id, str(fault)))
+                self._begin(slot, events)
         return events
 
     def close(self) -> None:
@@ -144,13 +159,15 @@ class SlotGroup:
         self.pool.close()
 
     def _begin(self, slot: Slot, events: list[Event]) -> None:
-        for attempt in range(self.tries + 1):
+        for _ in range(1 + (self.tries or 0)):
             try:
                 slot.begin()
             except SimulatorError as fault:
-                if attempt == self.tries:
+                if self.tries is None:
                     raise
-                events.append(Dropped(slot.index, slot.task_id, str(fault)))
+                failure = str(fault)
+                events.append(Dropped(slot.index, slot.task_id, failure))
                 continue
             events.append(Begun(slot.index, slot.origin))
             return
+        events.append(Failed(slot.index, slot.task_id, failure))

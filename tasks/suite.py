@@ -223,7 +223,7 @@ class Suite:
         seed: int | None = None,
         task_of_slot: Sequence[int] | None = None,
         workers: int = 0,
-        max_faults: int = 0,
+        max_faults: int | None = None,
         patience: float = 60.0,
     ) -> "SuiteVectorEnv":
         """Trials side by side as a `gymnasium.vector.VectorEnv`.
@@ -233,8 +233,8 @@ class Suite:
             seed: with the same one, a slot yields the same bits whatever the number of slots and workers; None: drawn.
             task_of_slot: the task that each slot always plays; None: drawn for every trial, as `sampling` says.
             workers: processes that the simulators run in, slots shared among them; 0: in this one.
-            max_faults: times in a row that a task's simulator may fail before `step` raises; each time its trial is
-                dropped and the simulator built anew.
+            max_faults: times in a row that a task's simulator may fail; each time its trial is dropped and the
+                simulator built anew. None: the first failure raises.
             patience: seconds after which a worker that does not answer is taken for hung, and replaced.
         """
         from tasks.vector import SuiteVectorEnv
@@ -251,15 +251,14 @@ class Suite:
 
     def testing(self) -> "Suite":
         """The same tasks with the instances that training never sees."""
-        tasks = tuple(dataclasses.replace(task, seeds=task.test_seeds or task.seeds) for task in self.tasks)
-        return dataclasses.replace(self, tasks=tasks, held_out=(), like=self)
+        return dataclasses.replace(self, tasks=tuple(map(_testing, self.tasks)), held_out=(), like=self)
 
     def holdout(self) -> "Suite | None":
         """The tasks held out, with instances that training never sees, for an agent of this suite; None: there are
         none."""
         if not self.held_out:
             return None
-        tasks = tuple(dataclasses.replace(task, seeds=task.test_seeds or task.seeds) for task in self.held_out)
+        tasks = tuple(map(_testing, self.held_out))
         return dataclasses.replace(self, name=f"{self.name} held out", tasks=tasks, held_out=(), like=self)
 
     def with_reward_scales(self, scales: Mapping[str, float]) -> "Suite":
@@ -275,6 +274,10 @@ class Suite:
         """A suite of these tasks alone, in this order; spaces are padded to these tasks' own widest."""
         tasks = tuple(self.tasks[self.task_id(name)] for name in names)
         return dataclasses.replace(self, tasks=tasks, held_out=())
+
+
+def _testing(task: Task) -> Task:
+    return dataclasses.replace(task, seeds=task.test_seeds or task.seeds, test_seeds=None)
 
 
 def _simulator(task: Task) -> Any:

@@ -69,3 +69,12 @@ class Task:
             span = getattr(self, name)
             if span is not None and not SEEDS[0] <= span[0] < span[1] <= SEEDS[1]:
                 raise ValueError(f"task {self.name!r}: expected {name} with 0 <= low < high < 2**63, got {span}")
+        if (
+            self.seeds
+            and self.test_seeds
+            and max(self.seeds[0], self.test_seeds[0]) < min(self.seeds[1], self.test_seeds[1])
+        ):
+            raise ValueError(
+                f"task {self.name!r}: seeds {self.seeds} and test_seeds {self.test_seeds} overlap: "
+                "evaluation would play what training has seen"
+            )

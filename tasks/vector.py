@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from tasks.group import Dropped, Ended, Event, SlotGroup
+from tasks.group import Dropped, Ended, Event, Failed, SlotGroup
 from tasks.trial import Buffers, SimulatorError
 from tasks.worker import Exchange, SharedMemory, Worker, WorkerLost, shared_size
 
@@ -40,8 +40,8 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         seed: slot ``i`` draws from ``SeedSequence(seed, spawn_key=(i,))`` alone.
         task_of_slot: the task that each slot always plays; None: drawn for every trial, as the suite's `sampling` says.
         workers: processes that the simulators run in; 0: in this one, where one that hangs cannot be noticed.
-        max_faults: times in a row that a task's simulator may fail before `step` raises; each time its trial is dropped
-            and the simulator built anew. 0: `step` raises at the first failure.
+        max_faults: times in a row that a task's simulator may fail; each time its trial is dropped and the simulator
+            built anew. After one more `step` raises, before anything has moved. None: the first failure raises at once.
         patience: seconds after which a worker that does not answer is taken for hung, and replaced.
     """
 
@@ -55,14 +55,14 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         seed: int | None = None,
         task_of_slot: Sequence[int] | None = None,
         workers: int = 0,
-        max_faults: int = 0,
+        max_faults: int | None = None,
         patience: float = 60.0,
     ) -> None:
         if num_slots < 1:
             raise ValueError(f"expected at least one slot, got num_slots={num_slots}")
         if task_of_slot is not None and len(task_of_slot) != num_slots:
             raise ValueError(f"expected a task for each of {num_slots} slots, got {len(task_of_slot)} in task_of_slot")
-        if workers < 0 or max_faults < 0 or not patience > 0:
+        if workers < 0 or (max_faults or 0) < 0 or not patience > 0:
             raise ValueError(
                 f"expected workers >= 0, max_faults >= 0 and patience > 0, got {workers}, {max_faults} and {patience}"
             )
@@ -111,9 +111,9 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         if seed is not None:
             self._seed(seed)
         self._fatal, self._failures = None, [0] * self.suite.num_tasks
-        self._everywhere("begin")
+        events = self._everywhere("begin")
         self._begun = True
-        return self._first()
+        return self._first(events)
 
     def step(
         self, actions: NDArray[Any]
@@ -128,13 +128,12 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
             and "faults", a list of (slot, what happened).
         Raises:
             ValueError: an action is no action of its slot; then no slot has moved.
-            SimulatorError: a simulator failed, and failures are not allowed: call `reset` before going on. Or a task
-                failed more than `max_faults` times in a row before this step: no slot has moved.
+            SimulatorError: without `max_faults`, a simulator failed: call `reset` before going on. With it, a task
+                failed more often in a row before this step: no slot has moved.
         """
         if not self._begun:
             raise ResetNeeded("call reset() first: no trial has begun, or a simulator failed")
-        if self._fatal is not None:
-            raise SimulatorError(self._fatal)
+        self.raise_if_failed()
         self._exchange.actions[:] = self._checked(actions)
         self._begun = False  # until all have moved: after a failure the slots are out of step
         events = self._play()
@@ -152,6 +151,32 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
             infos["action_mask"] = self._masks[out.next_task_id]
         self._begun = True
         return self._observation(), out.reward.copy(), out.terminated.copy(), out.truncated.copy(), infos
+
+    def raise_if_failed(self) -> None:
+        """Raise what the next `step` would.
+
+        Raises:
+            SimulatorError: a task failed more than `max_faults` times in a row.
+        """
+        if self._fatal is not None:
+            raise SimulatorError(self._fatal)
+
+    def revive(self) -> tuple[Arrays, dict[str, Any]] | None:
+        """Replace workers that have died since the last step; to be called before `state_dict`.
+
+        Returns:
+            None if none has; else the observation now, and infos with "next_task_id", "dropped" and "faults".
+        Raises:
+            SimulatorError: there is no leave for failures, or the replacement was lost too.
+        """
+        for worker in self._workers:
+            worker.send("ping")
+        events = self._events()
+        if not events:
+            return None
+        infos: dict[str, Any] = {"next_task_id": self._buffers.next_task_id.copy()}
+        self._tell(events, infos)
+        return self._observation(), infos
 
     def set_task_weights(self, weights: Sequence[float]) -> None:
         """How often each task is drawn from now on, where the suite's `sampling` is not uniform.
@@ -198,12 +223,14 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         self._begun = False
         if "weights" in state:
             self.set_task_weights(state["weights"])
+        self._fatal, self._failures = None, [0] * self.suite.num_tasks
         if self._group is not None:
-            self._group.load(state["slots"])
+            events = self._group.load(state["slots"])
         else:
-            self._ask("load", lambda worker: ([state["slots"][i] for i in worker.indices],))
+            parts = self._ask("load", lambda worker: ([state["slots"][i] for i in worker.indices],))
+            events = [event for part in parts for event in part]
         self._begun = True
-        return self._first()
+        return self._first(events)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the simulators."""
@@ -217,10 +244,11 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         if len(task_of_slot) != self.num_envs:
             raise ValueError(f"expected a task for each of {self.num_envs} slots, got {len(task_of_slot)}")
         self._tasks = [self.suite.task_id(task) for task in task_of_slot]
+        if self._group is not None:
+            self._group.fix(self._tasks)
         for worker in self._workers:
-            for shadow in worker.shadows:
-                shadow.fixed_task = self._tasks[shadow.index]
-        self._everywhere("fix", self._tasks)
+            worker.fix([self._tasks[i] for i in worker.indices])
+        self._events()
 
     def _play(self) -> list[Event]:
         if self._group is not None:
@@ -239,7 +267,7 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
                 events += worker.receive()
             except WorkerLost as lost:
                 try:
-                    if self.max_faults == 0:
+                    if self.max_faults is None:
                         raise SimulatorError(worker.lost(lost)) from lost
                     events += worker.replace(lost)
                 except SimulatorError as error:
@@ -250,13 +278,12 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
             raise failure
         return events
 
-    def _everywhere(self, command: str, *given: Any) -> None:
+    def _everywhere(self, command: str, *given: Any) -> list[Event]:
         if self._group is not None:
-            getattr(self._group, command)(*given)
-            return
+            return getattr(self._group, command)(*given) or []
         for worker in self._workers:
             worker.send(command, *given)
-        self._events()
+        return self._events()
 
     def _ask(self, command: str, given: Callable[[Worker], tuple[Any, ...]] = lambda worker: ()) -> list[Any]:
         for worker in self._workers:
@@ -267,6 +294,9 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
             raise SimulatorError(f"a worker process {lost}") from lost
 
     def _tell(self, events: list[Event], infos: dict[str, Any]) -> None:
+        for event in events:
+            if isinstance(event, Failed):
+                self._fatal = f"{event.fault} (no trial of slot {event.slot} could begin)"
         ended = [(event.slot, event.summary) for event in events if isinstance(event, Ended)]
         dropped = [event for event in events if isinstance(event, Dropped)]
         if ended:
@@ -280,15 +310,16 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         for event in dropped:
             if event.fault is not None:
                 self._failures[event.task_id] += 1
-                if self._failures[event.task_id] > self.max_faults:
+                if self._failures[event.task_id] > (self.max_faults or 0):
                     self._fatal = f"{event.fault} ({self._failures[event.task_id]} failures of this task in a row)"
 
     def _seed(self, seed: int | None) -> None:
         entropy = np.random.SeedSequence(seed).entropy  # drawn once if there is no seed
         self._everywhere("seed", entropy)
 
-    def _first(self) -> tuple[Arrays, dict[str, Any]]:
+    def _first(self, events: list[Event]) -> tuple[Arrays, dict[str, Any]]:
         infos: dict[str, Any] = {"task_id": self._buffers.next_task_id.copy()}
+        self._tell(events, infos)
         if self._masks is not None:
             infos["action_mask"] = self._masks[self._buffers.next_task_id]
         return self._observation(), infos
@@ -305,7 +336,7 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
             if not np.isfinite(array).all():
                 slot = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
                 raise ValueError(f"slot {slot}: expected finite numbers as action, got {array[slot]}")
-            return array
+            return array.clip(-1.0, 1.0)
         if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
             raise ValueError(
                 f"expected {self.num_envs} integers as actions, one a slot, got {array.dtype} of shape {array.shape}"
@@ -329,7 +360,8 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
             "tasks": [
                 [
                     *(t.id, t.warmup_attempts, t.attempts, t.instance, t.max_steps, t.reward_scale),
-                    *(list(t.seeds or ()), sorted([key, str(value)] for key, value in t.options.items())),
+                    *(list(t.seeds or ()), list(t.test_seeds or ()), t.weight),
+                    sorted([key, str(value)] for key, value in t.options.items()),
                 ]
                 for t in self.suite.tasks
             ],

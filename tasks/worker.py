@@ -9,6 +9,7 @@ import contextlib
 import mmap
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
@@ -98,13 +99,13 @@ class Worker:
         indices: Sequence[int],
         fixed: Sequence[int | None],
         *,
-        tries: int,
+        tries: int | None,
         patience: float,
     ) -> None:
         self.suite, self.exchange, self.memory, self.number = suite, exchange, memory, number
         self.indices, self.tries, self.patience = list(indices), tries, patience
-        num_slots = len(exchange.buffers.reward)
-        self.setup = cloudpickle.dumps((suite, num_slots, workers, number, list(indices), list(fixed), tries))
+        self.workers, self.fixed = workers, list(fixed)
+        exchange.busy[number] = self.indices[0]
         # Slots that play nothing: they know what a trial drew, should the process be lost.
         self.shadows = [Slot(suite, exchange.buffers, None, i, task) for i, task in zip(indices, fixed, strict=True)]  # type: ignore[arg-type]
         self.origins: list[dict[str, Any] | None] = [None] * len(self.indices)
@@ -120,7 +121,16 @@ class Worker:
             [sys.executable, "-m", "tasks.worker", *map(str, fds)], pass_fds=fds, env=environment
         )
         theirs.close()
-        self.pipe.send_bytes(self.setup)
+        num_slots = len(self.exchange.buffers.reward)
+        setup = (self.suite, num_slots, self.workers, self.number, self.indices, self.fixed, self.tries)
+        self.pipe.send_bytes(cloudpickle.dumps(setup))
+
+    def fix(self, fixed: Sequence[int | None]) -> None:
+        """From the next trials on, let each slot always play this task."""
+        self.fixed = list(fixed)
+        for shadow, task in zip(self.shadows, self.fixed, strict=True):
+            shadow.fixed_task = task
+        self.send("fix", self.fixed)
 
     def send(self, command: str, *given: Any) -> None:
         """Ask for something; `receive` waits for the answer."""
@@ -243,11 +253,13 @@ def serve(pipe: Connection, file: BinaryIO) -> None:
             case "step":
                 actions = exchange.actions[own]
                 return "events", group.step(list(actions.copy()) if whole else actions.tolist())
+            case "ping":
+                return "events", []
             case "seed":
                 group.seed(*given)
                 return "events", []
             case "fix":
-                group.fix(given[0][own])
+                group.fix(*given)
                 return "events", []
             case "begin":
                 return "events", group.begin()
@@ -284,6 +296,7 @@ def _portable(error: Exception) -> Exception:
 
 def main(arguments: Sequence[str]) -> None:
     """The worker's process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when its parent does
     pipe, memory = (int(number) for number in arguments)
     with os.fdopen(memory, "r+b", buffering=0) as file:
         serve(Connection(pipe), file)

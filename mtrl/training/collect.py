@@ -36,6 +36,7 @@ class Collector(Player):
         Raises:
             SimulatorError: a task failed too often; nothing has changed.
         """
+        self.envs.raise_if_failed()  # before an actor's memory has moved
         self._make_room()
         place = self.now % len(self.ring["action"])
         for key, value in self.observation.items():
@@ -78,6 +79,16 @@ class Collector(Player):
             bigger = np.zeros((2 * size, *array.shape[1:]), array.dtype)
             bigger[old % (2 * size)] = array[old % size]
             self.ring[key] = bigger
+
+    def revive(self) -> None:
+        """Notice workers that have died since the last step, as the suite's `revive` does; before a checkpoint."""
+        revived = self.envs.revive()
+        if revived is not None:
+            self.observation, infos = revived
+            self.task_id[:] = infos["next_task_id"]
+            self._note(infos)
+            for slot in infos.get("dropped", ()):
+                self.start[slot] = self.now
 
     def state_arrays(self) -> dict[str, NDArray[Any]]:
         """What `load` needs beside the suite's own state: the memory of the actors and the trials in progress."""

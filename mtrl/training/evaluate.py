@@ -30,7 +30,7 @@ def evaluate(
     seed: int,
     greedy: bool,
     workers: int = 0,
-    max_faults: int = 0,
+    max_faults: int | None = None,
     patience: float = 60.0,
 ) -> dict[str, Any]:
     """Play `trials` trials of every task, and of every task held out, and score them on the raw scale.
@@ -42,72 +42,67 @@ def evaluate(
     Returns:
         {"score": mean normalised score or None, "tasks": {name: {"return", "interval", "score", "score_interval",
         "attempts", "trials"}}}; intervals of 95% by Student's t over trials. Where tasks are held out also "held_out",
-        the same for them.
+        the same for them; where simulators failed "faults", what happened.
+    Raises:
+        SimulatorError: a task's simulator failed too often.
     """
-
     held_out = suite.holdout()
     parts = [suite.testing(), *([] if held_out is None else [held_out])]
-    results = [
-        _evaluate(
+    faults: list[str] = []
+    results = []
+    for part in parts:
+        player = Player(
             agent,
             part,
-            trials,
-            HELD_OUT + seed,
+            min(trials, _MOST_SLOTS),
+            seed=HELD_OUT + seed,
+            generator=_generator(agent, HELD_OUT + seed),
+            task_of_slot=[0] * min(trials, _MOST_SLOTS),
             greedy=greedy,
             workers=workers,
             max_faults=max_faults,
             patience=patience,
         )
-        for part in parts
-    ]
-    return results[0] if held_out is None else {**results[0], "held_out": results[1]}
+        try:
+            results.append(_evaluate(player, trials, HELD_OUT + seed))
+        finally:
+            player.close()
+        faults += player.faults
+    result = results[0] if held_out is None else {**results[0], "held_out": results[1]}
+    return {**result, "faults": faults} if faults else result
 
 
-def _evaluate(
-    agent: Agent, suite: Suite, trials: int, seed: int, *, greedy: bool, workers: int, max_faults: int, patience: float
-) -> dict[str, Any]:
-    slots = min(trials, _MOST_SLOTS)
-    player: Player | None = None
+def _evaluate(player: Player, trials: int, seed: int) -> dict[str, Any]:
     tasks = {}
     # Task after task: those with short trials need not go on until the longest has ended.
-    for index, task in enumerate(suite.tasks):
-        generator = torch.Generator(device=agent.discounts.device).manual_seed(seed)
-        task_of_slot = [index] * slots
-        if player is None:
-            player = Player(
-                agent,
-                suite,
-                slots,
-                seed=seed,
-                generator=generator,
-                task_of_slot=task_of_slot,
-                greedy=greedy,
-                workers=workers,
-                max_faults=max_faults,
-                patience=patience,
-            )
-        else:
-            player.restart(seed=seed, task_of_slot=task_of_slot, generator=generator)
-        played = _play(player, trials)
+    for index, task in enumerate(player.suite.tasks):
+        if index:
+            generator = _generator(player.agent, seed)
+            player.restart(seed=seed, task_of_slot=[index] * player.num_slots, generator=generator)
+        played = _play(player, index, trials)
         returns = np.array([summary["raw_return"] for summary in played])
         reference = load_reference(task.id, attempts=task.attempts)
         tasks[task.name] = _score(reference, returns, np.array([summary["attempt_returns"] for summary in played]))
-    if player is not None:
-        player.close()
     scores = [entry["score"] for entry in tasks.values() if entry["score"] is not None]
     return {"score": float(np.mean(scores)) if scores else None, "tasks": tasks}
 
 
-def _play(player: Player, trials: int) -> list[dict[str, Any]]:
-    """The suite's summaries of the first trials, as many in every slot."""
-    left = np.full(player.num_slots, -(-trials // player.num_slots))
+def _generator(agent: Agent, seed: int) -> torch.Generator:
+    return torch.Generator(device=agent.discounts.device).manual_seed(seed)
+
+
+def _play(player: Player, task: int, trials: int) -> list[dict[str, Any]]:
+    """The suite's summaries of so many trials; how many each slot plays is settled beforehand."""
+    left = np.full(player.num_slots, trials // player.num_slots)
+    left[: trials % player.num_slots] += 1
     played = []
     while left.any():
         for slot, summary in player.play():
+            assert summary["task_id"] == task
             if left[slot]:
                 left[slot] -= 1
                 played.append(summary)
-    return played[:trials]
+    return played
 
 
 def evaluate_run(run: Path, *, trials: int, seed: int = 0, greedy: bool | None = None) -> dict[str, Any]:

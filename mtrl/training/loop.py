@@ -122,20 +122,38 @@ class Run:
             before = self.steps
             try:
                 self._collect()
-            except SimulatorError:
-                self.save()
+            except SimulatorError as error:
+                yield from self._faults()
+                self._save_what_is_left(error)
                 raise
-            if self.collector.faults:
-                yield {"kind": "fault", "messages": self.collector.faults}
-                self.collector.faults = []
+            yield from self._faults()
             if self.steps >= self.config.collect.start_steps and self.replay.tasks():
                 yield from self._update()
             at_end = self.steps >= loop.steps
             if at_end or _due(loop.evaluate_every, before, self.steps):
-                yield self._evaluation()
+                try:
+                    evaluation = self._evaluation()
+                except SimulatorError as error:
+                    self._save_what_is_left(error)
+                    raise
+                if "faults" in evaluation:
+                    yield {"kind": "fault", "messages": evaluation.pop("faults")}
+                yield evaluation
             if at_end or _due(loop.checkpoint_every, before, self.steps):
                 self.save()
         yield {"kind": "end"}
+
+    def _faults(self) -> Iterator[Record]:
+        if self.collector.faults:
+            yield {"kind": "fault", "messages": self.collector.faults}
+            self.collector.faults = []
+
+    def _save_what_is_left(self, error: Exception) -> None:
+        """Save before an error ends the run; where that fails too, the error that came first is the one to tell."""
+        try:
+            self.save()
+        except Exception as second:
+            error.add_note(f"No checkpoint could be written: {second}")
 
     def _collect(self) -> None:
         torch.set_num_threads(1)
@@ -236,6 +254,7 @@ class Run:
 
     def save(self) -> None:
         """Write a checkpoint of this moment."""
+        self.collector.revive()
         self.checkpoints.save(self.steps, self._checkpoint(), self.replay)
 
     def _checkpoint(self) -> Checkpoint:

@@ -33,7 +33,7 @@ class Player:
         task_of_slot: list[int] | None = None,
         greedy: bool = False,
         workers: int = 0,
-        max_faults: int = 0,
+        max_faults: int | None = None,
         patience: float = 60.0,
     ) -> None:
         self.agent, self.suite, self.generator, self.greedy = agent, suite, generator, greedy
@@ -56,12 +56,14 @@ class Player:
         self.memory = agent.memory.initial_state(num_slots)
         self.observation, infos = self.envs.reset()
         self.task_id: NDArray[np.int32] = infos["task_id"].copy()
+        self._note(infos)
 
     def restart(self, *, seed: int, task_of_slot: list[int], generator: torch.Generator) -> None:
         """Begin anew with other seeds and tasks, as a new player would, with the simulators that are there."""
         self.generator = generator
         self.observation, infos = self.envs.reset(seed=seed, options={"task_of_slot": task_of_slot})
         self.task_id[:] = infos["task_id"]
+        self._note(infos)
 
     def play(self) -> list[tuple[int, dict[str, Any]]]:
         """One step of every slot. Returns (slot, the suite's summary) for each trial that ended.
@@ -69,6 +71,7 @@ class Player:
         Raises:
             SimulatorError: a task failed too often; nothing has changed.
         """
+        self.envs.raise_if_failed()  # before an actor's memory has moved
         ended: list[tuple[int, dict[str, Any]]] = self._advance(self._act())[-1].get("trials", [])
         return ended
 
@@ -78,9 +81,12 @@ class Player:
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_], dict[str, Any]]:
         self.observation, reward, terminated, _, infos = self.envs.step(actions)
-        self.faults += [message for _, message in infos.get("faults", ())]
+        self._note(infos)
         self.task_id[:] = infos["next_task_id"]
         return reward, terminated, infos
+
+    def _note(self, infos: dict[str, Any]) -> None:
+        self.faults += [message for _, message in infos.get("faults", ())]
 
     def _act(self) -> NDArray[Any]:
         observation = {key: torch.from_numpy(value).to(self.device) for key, value in self.observation.items()}

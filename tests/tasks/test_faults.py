@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from tasks.suite import Suite
+from tasks.task import Task
 from tasks.trial import SimulatorError
 from tasks.vector import SuiteVectorEnv
-from tests.tasks.simulators import faulty, mixed
+from tests.tasks.simulators import faulty, lever, mixed
 
 SLOTS = 5
 
@@ -202,3 +203,60 @@ def test_other_tasks_and_seeds_on_reset_are_those_of_a_new_environment(workers: 
     with pytest.raises(ValueError, match="a task for each of 3 slots, got 1"):
         old.reset(options={"task_of_slot": [1]})
     old.close()
+
+
+def test_a_worker_that_is_replaced_after_other_tasks_were_fixed_plays_these() -> None:
+    envs = mixed().make_vector(4, seed=0, task_of_slot=[0] * 4, workers=2, max_faults=3)
+    envs.reset()
+    envs.reset(seed=1, options={"task_of_slot": [1] * 4})
+    process = envs._workers[0].process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    infos = envs.step(np.zeros(4, np.int64))[-1]
+    assert infos["dropped"] == [0, 1] and infos["next_task_id"].tolist() == [1] * 4
+    envs.close()
+
+
+def test_workers_that_died_are_revived_before_the_state_is_taken() -> None:
+    envs = mixed().make_vector(4, seed=0, workers=2, max_faults=3)
+    envs.reset()
+    assert envs.revive() is None
+    process = envs._workers[1].process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    revived = envs.revive()
+    assert revived is not None
+    observation, infos = revived
+    assert infos["dropped"] == [2, 3] and len(infos["faults"]) == 1
+    again = mixed().make_vector(4, seed=5)
+    assert first_bits(again.load_state_dict(envs.state_dict())[0]) == first_bits(observation)
+    assert stream(envs, 5) == stream(again, 5)
+    envs.close()
+
+
+@pytest.mark.parametrize("kind", ["raise", "reset"])
+@pytest.mark.parametrize("max_faults", [0, 1])
+def test_after_the_last_failure_the_state_can_be_taken_and_loaded(kind: str, max_faults: int) -> None:
+    envs = faulty(kind, every=1).make_vector(3, seed=0, max_faults=max_faults)
+    envs.reset()
+    with pytest.raises(SimulatorError, match="task 'faulty'"):
+        play(envs, 200)
+    with pytest.raises(SimulatorError, match="task 'faulty'"):
+        envs.raise_if_failed()
+    state = envs.state_dict()
+    sound = faulty(kind, every=10**12)  # the fault is mended
+    other = sound.make_vector(3, seed=1, max_faults=max_faults)
+    state["protocol"] = other._protocol()
+    other.load_state_dict(state)
+    play(other, 20)
+
+
+def test_continuous_actions_are_clipped_to_the_box_that_is_promised() -> None:
+    task = Task(name="lever", id="t:lever", make=lever)
+    suite = Suite(name="s", tasks=(task,))
+    envs, env = suite.make_vector(1, seed=0), suite.make_env(0, seed=0)
+    envs.reset()
+    env.reset()
+    seen = envs.step(np.array([[7.0, -1e300]]))[0]
+    assert seen["previous_action"].tolist() == [[1.0, -1.0]]
+    assert suite.observation_space.contains(env.step(np.array([7.0, -7.0]))[0])

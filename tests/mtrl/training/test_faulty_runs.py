@@ -26,6 +26,11 @@ def faulty_run(folder: Path, kind: str, *, every: int = 4, workers: int = 0, max
     return replace(config, collect=replace(config.collect, workers=workers, max_faults=max_faults))
 
 
+def collect_into(seen: list[dict[str, Any]], config: RunConfig, out: Path) -> None:
+    for record in train(config, out):
+        seen.append(record)
+
+
 @pytest.mark.parametrize("kind", ["raise", "nan", "shape", "reset"])
 def test_a_run_goes_on_after_a_fault_and_says_what_happened(kind: str, tmp_path: Path) -> None:
     records = list(train(faulty_run(tmp_path, kind), tmp_path / "run"))
@@ -49,20 +54,36 @@ def test_a_worker_that_dies_or_hangs_in_a_run_is_replaced(kind: str, says: str, 
     assert records[-1]["kind"] == "end"
 
 
-def test_after_repeated_faults_the_run_stops_with_a_checkpoint_and_can_go_on(tmp_path: Path) -> None:
-    config = faulty_run(tmp_path, "raise", every=1, max_faults=12)
+@pytest.mark.parametrize(("kind", "max_faults"), [("raise", 12), ("raise", 0), ("reset", 3)])
+def test_after_repeated_faults_the_run_stops_with_a_checkpoint_and_can_go_on(
+    kind: str, max_faults: int, tmp_path: Path
+) -> None:
+    config = faulty_run(tmp_path, kind, every=3 if kind == "reset" else 1, max_faults=max_faults)
     seen: list[dict[str, Any]] = []
-    with pytest.raises(SimulatorError, match=r"task 'faulty'.*the physics blew up.*\d failures of this task in a row"):
-        seen.extend(train(config, tmp_path / "run"))
+    with pytest.raises(SimulatorError, match=r"task 'faulty'"):
+        collect_into(seen, config, tmp_path / "run")
+    faults = [message for record in seen if record["kind"] == "fault" for message in record["messages"]]
+    assert len(faults) >= max_faults + 1
     newest = Checkpoints(tmp_path / "run").newest()
     assert newest is not None
     stopped = read_state(newest)["run"]
-    assert 0 < stopped["steps"] < 1600
+    assert stopped["steps"] < 1600
     run = Run(config, tmp_path / "run")
     run.restore()
-    assert run.steps == stopped["steps"] and run.replay.steps > 0
-    assert {trial.task_id for queue in run.replay.trials for _, trial in queue} == {0}
+    assert run.steps == stopped["steps"]
+    run.collector.step()
     run.collector.close()
+
+
+def test_a_fault_in_evaluation_loses_nothing(tmp_path: Path) -> None:
+    config = faulty_run(tmp_path, "raise", every=10**12)
+    text = (tmp_path / "faulty.yaml").read_text()
+    text = text.replace("every: 1000000000000}", "every: 10}\n    seeds: [11, 20]\n    test_seeds: [10, 11]")
+    (tmp_path / "faulty.yaml").write_text(text)
+    with pytest.raises(SimulatorError, match="task 'faulty'"):
+        list(train(config, tmp_path / "run"))
+    newest = Checkpoints(tmp_path / "run").newest()
+    assert newest is not None and read_state(newest)["run"]["steps"] == 1600
 
 
 def test_nothing_in_the_replay_is_lost_by_a_fault(tmp_path: Path) -> None:
