@@ -3,7 +3,7 @@
     python -m benchmarks.simulators [--json] [--tasks popgym:RepeatFirstEasy procgen:coinrun] [--repeats 7]
 
 In one run alternate: the bare simulator with random actions, reset whenever an episode ends; the same task as trials in
-one slot and in 8 slots of this process, and in 8 slots of one and of two worker processes. Medians are compared, so
+one slot and in 32 slots of this process, and in 32 slots of one and of two worker processes. Medians are compared, so
 that a busy machine slows all alike. Procgen's bare loop is its own Python interface without threads; the others' is
 Gymnasium's `step`. Memory is what the second of two simulators of a task adds to a process; loading is the time until
 a suite's spaces are known, in a fresh process, simulators' libraries included.
@@ -24,7 +24,7 @@ import numpy as np
 from tasks.registry import load_suite, make_simulator
 from tasks.suite import Suite
 
-SLOTS = 8
+SLOTS = 32
 TASKS = (
     *("popgym:RepeatFirstEasy", "popgym:AutoencodeEasy", "popgym:HigherLowerEasy", "popgym:PositionOnlyCartPoleEasy"),
     *("babyai:GoToRedBallGrey", "babyai:GoToLocal", "babyai:PickupLoc", "babyai:GoTo"),
@@ -99,7 +99,7 @@ def measure(task_id: str, repeats: int, seconds: float) -> dict[str, Any]:
     ends = []
     for name, slots, workers in (
         ("1 slot", 1, 0),
-        ("8 slots", SLOTS, 0),
+        ("32 slots", SLOTS, 0),
         ("1 worker", SLOTS, 1),
         ("2 workers", SLOTS, 2),
     ):
@@ -119,7 +119,7 @@ def measure(task_id: str, repeats: int, seconds: float) -> dict[str, Any]:
         "task": task_id,
         "bare": median["bare"],
         "one_slot": median["1 slot"] / median["bare"],
-        "slots": median["8 slots"] / median["bare"],
+        "slots": median["32 slots"] / median["bare"],
         "worker": median["1 worker"] / median["bare"],
         "two_workers": median["2 workers"] / median["1 worker"],
         "mib_per_simulator": extra_memory(task_id),
@@ -186,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = parser.parse_args(argv)
     rows = []
     if not given.json:
-        print(f"{'task':34}{'bare':>10}{'1 slot':>9}{'8 slots':>9}{'1 worker':>10}{'2 of 1':>8}{'MiB each':>10}")
+        print(f"{'task':34}{'bare':>10}{'1 slot':>9}{'32 slots':>9}{'1 worker':>10}{'2 of 1':>8}{'MiB each':>10}")
     for task in given.tasks:
         row = measure(task, given.repeats, given.seconds)
         rows.append(row)
