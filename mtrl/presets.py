@@ -63,7 +63,7 @@ _PRESETS |= {
     },
     # Two cores, ten minutes. Rewards are rare. The policy gradient, whose steps are as long as the advantages that the
     # critics see, and an entropy bonus keep the policy from chasing the noise of critics that know nothing yet, as
-    # filtered imitation does here (a third of the return after as many steps).
+    # filtered imitation does here (half the return after 60,000 steps).
     "babyai-quick": RunConfig(
         suite="babyai-quick",
         agent=AgentConfig(memory="gru", width=96, context=64, critics=2, token_width=32),
