@@ -53,6 +53,31 @@ def lever(size: int = 2, high: float = 1.0) -> Noise:
     return Noise(spaces.Box(-1.0, 1.0, (3,)), spaces.Box(-high, high, (size,)))
 
 
+class ColouredSquare(gymnasium.Env[Any, Any]):
+    """The colour of a square at a random place is the action that pays 1; eight steps."""
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(0, 255, (64, 64, 3), np.uint8)
+        self.action_space = spaces.Discrete(3)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.count = 0
+        return self._draw(), {}
+
+    def step(self, action: Any) -> Any:
+        reward = float(action == self.colour)
+        self.count += 1
+        return self._draw(), reward, self.count == 8, False, {}
+
+    def _draw(self) -> Any:
+        self.colour = int(self.np_random.integers(3))
+        frame = self.np_random.integers(0, 60, (64, 64, 3)).astype(np.uint8)
+        y, x = self.np_random.integers(0, 52, 2)
+        frame[y : y + 12, x : x + 12, self.colour] = 220
+        return frame
+
+
 class Faulty(Noise):
     """Does something wrong at one step of the episodes whose seed is divisible by `every`."""
 

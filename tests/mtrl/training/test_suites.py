@@ -24,6 +24,12 @@ tasks:
   - {id: 'custom:image', make: 'tests.tasks.simulators:image', options: {size: 20}}
   - {id: 'gym:MountainCar-v0', split: test, max_steps: 20}
 """
+SQUARE = """
+name: square
+invalid_actions: mask
+tasks:
+  - {id: 'custom:square', make: 'tests.tasks.simulators:ColouredSquare'}
+"""
 CONTINUOUS = """
 name: levers
 tasks:
@@ -99,3 +105,22 @@ def test_the_records_are_fit_for_json(tmp_path: Path) -> None:
     config = run_of(tmp_path, CONTINUOUS)
     for record in train(config, tmp_path / "run"):
         json.dumps(record)
+
+
+@pytest.mark.slow
+def test_a_policy_is_learnt_from_images(tmp_path: Path) -> None:
+    config = run_of(tmp_path, SQUARE, actor="policy-gradient", critic="regression")
+    learning = replace(config.learning, discounts=(0.5,), acting_discount=0.5, target_rate=0.05, entropy_weight=0.1)
+    collect = replace(
+        config.collect, slots=16, steps_per_update=16, start_steps=1000, explore_steps=6000, explore_to=0.2
+    )
+    config = replace(
+        config,
+        agent=replace(config.agent, memory="gru", width=64, head_width=128, context=8, image_channels=(8, 16, 16)),
+        learning=learning,
+        collect=replace(collect, replay_steps=20_000),
+        update=replace(config.update, sequences=16, learning_rate=1e-3, warmup_updates=100),
+        loop=replace(config.loop, steps=9000, evaluate_every=0, evaluate_trials=20),
+    )
+    evaluation = [record for record in train(config, tmp_path / "run") if record["kind"] == "evaluation"][-1]
+    assert evaluation["tasks"]["square"]["return"] > 6.0  # of 8; at random 2.7
