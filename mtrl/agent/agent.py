@@ -57,6 +57,11 @@ class Agent(nn.Module):
         self.register_buffer("discounts", torch.tensor(learning.discounts), persistent=False)
         self.acting = learning.discounts.index(learning.acting_discount)
         self.value_target: ValueTarget = make_value_target(learning.critic, learning.target_options())
+        if self.value_target.distributional and learning.return_lambda:
+            raise ValueError(
+                f"return_lambda {learning.return_lambda} is for critics with scalar targets; {learning.critic} learns "
+                "the next step's distribution: leave it at 0"
+            )
         self.encoder = TimestepEncoder(observation_space, action_space, config)
         self.memory = MEMORIES[config.memory](config)
         self.policy: Policy

@@ -24,7 +24,7 @@ from mtrl.agent.policy import Candidates
 from mtrl.learning.batch import Batch, existing
 from mtrl.learning.config import LearningConfig
 from mtrl.learning.objectives import filtered_imitation, imitated, mean_by_task
-from mtrl.learning.returns import draw_members, one_step_targets
+from mtrl.learning.returns import draw_members, lambda_targets
 
 if TYPE_CHECKING:
     from mtrl.agent.agent import Agent
@@ -94,7 +94,9 @@ def task_losses(
     with task_rows(rows.sizes):
         params = agent.policy(now, rows.allowed)
         following = _following(agent, after, rows, config, generator)
-        target = one_step_targets(rows.reward, rows.terminated, following.value, agent.discounts)
+        target = lambda_targets(
+            rows.reward, rows.terminated, following.value, agent.discounts, rows.now, config.return_lambda
+        )
         if observe and agent.normaliser.normalises_returns:
             affines = [c.affine for c in (agent.critic, agent.target_critic) if c.affine is not None]
             agent.normaliser.observe_returns(target, rows.task, affines, rewards=rows.reward, discounts=discount)

@@ -38,6 +38,9 @@ class LearningConfig:
     """The one of the discounts whose policy acts."""
     critic_weight: float = 10.0
     """Weight (lambda) of the critic's loss in loss = actor + lambda * critic; > 0."""
+    return_lambda: float = 0.0
+    """Share (lambda) of the replayed return, step by step, in the critic's target (Peng's Q(lambda)), in [0, 1];
+    0: one-step targets, as in AMAGO-2. Above, rewards reach earlier steps sooner. Not for c51."""
     target_rate: float = 0.003
     """Rate tau at which the target networks follow, per update; in (0, 1]."""
     target_ensemble: Literal["mean", "min-of-two"] = "min-of-two"
@@ -60,6 +63,8 @@ class LearningConfig:
             raise ValueError(f"acting_discount {self.acting_discount} is not among the discounts {self.discounts}")
         if self.critic_weight <= 0:
             raise ValueError(f"critic_weight: expected a number above 0, found {self.critic_weight}")
+        if not 0 <= self.return_lambda <= 1:
+            raise ValueError(f"return_lambda: expected a number in [0, 1], found {self.return_lambda}")
         if not 0 < self.target_rate <= 1:
             raise ValueError(f"target_rate: expected a number in (0, 1], found {self.target_rate}")
         if self.exact_actions < 0:

@@ -95,3 +95,8 @@ def test_without_a_next_step_the_target_is_that_of_the_reward() -> None:
     for parameter in model.target_critic.parameters():
         torch.nn.init.normal_(parameter)
     torch.testing.assert_close(task_losses(model, given, config, generator()).critic, ended)
+
+
+def test_lambda_returns_are_refused_where_targets_are_distributions() -> None:
+    with pytest.raises(ValueError, match=r"return_lambda 0\.5 is for critics with scalar targets; c51"):
+        agent(replace(CONFIG, return_lambda=0.5))
