@@ -76,7 +76,7 @@ class TrialEnv(gymnasium.Env[Observation, Any]):
 
     def _info(self) -> dict[str, Any]:
         info: dict[str, Any] = {"task_id": self._slot.task_id, "task_name": self.task.name}
-        if self.suite.invalid_actions == "mask":
+        if self.suite.masks_actions:
             info["action_mask"] = self.suite.action_mask[self._slot.task_id].copy()
         return info
 

@@ -130,17 +130,26 @@ class Suite:
     @cached_property
     def action_mask(self) -> NDArray[np.bool_]:
         """``[task, action]``: which actions each task really has (numbers of a continuous one)."""
-        sizes = np.array([interface.num_actions for interface in self.interfaces[: self.num_tasks]])
-        mask: NDArray[np.bool_] = np.arange(self.num_actions)[None, :] < sizes[:, None]
+        mask: NDArray[np.bool_] = np.arange(self.num_actions)[None, :] < self.action_counts[:, None]
         mask.flags.writeable = False
         return mask
+
+    @cached_property
+    def action_counts(self) -> NDArray[np.int64]:
+        """``[task]``: how many actions each task really has (numbers of a continuous one)."""
+        return np.array([interface.num_actions for interface in self.interfaces[: self.num_tasks]])
+
+    @property
+    def masks_actions(self) -> bool:
+        """Whether a task's agent may take the actions of `action_mask` alone (numbers that it has not are 0)."""
+        return self.invalid_actions == "mask" or self.continuous
 
     @cached_property
     def flagged(self) -> bool:
         """Whether the last entry of the vector says that an invalid action was replaced."""
         if self.like is not None:
             return self.like.flagged
-        if self.invalid_actions == "mask" or self.continuous:
+        if self.masks_actions:
             return False
         vectors = all(interface.keys == (VECTOR,) for interface in self.interfaces)  # they have room for it
         return vectors or any(interface.num_actions < self.num_actions for interface in self.interfaces)
@@ -248,6 +257,21 @@ class Suite:
             max_faults=max_faults,
             patience=patience,
         )
+
+    def protocol(self) -> dict[str, Any]:
+        """What decides how a trial goes on from its seed; two suites with the same play the same. Fit for JSON."""
+        return {
+            "tasks": [
+                [
+                    *(t.id, t.warmup_attempts, t.attempts, t.instance, t.max_steps, t.reward_scale),
+                    *(list(t.seeds or ()), list(t.test_seeds or ()), t.weight),
+                    sorted([key, str(value)] for key, value in t.options.items()),
+                ]
+                for t in self.tasks
+            ],
+            "sampling": self.sampling,
+            "invalid_actions": self.invalid_actions,
+        }
 
     def testing(self) -> "Suite":
         """The same tasks with the instances that training never sees."""

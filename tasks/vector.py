@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from tasks.actions import checked_actions
 from tasks.group import Dropped, Ended, Event, Failed, SlotGroup
 from tasks.trial import Buffers, SimulatorError
 from tasks.worker import Exchange, SharedMemory, Worker, WorkerLost, shared_size
@@ -70,8 +71,7 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         self.single_observation_space, self.single_action_space = suite.observation_space, suite.action_space
         self.observation_space = batch_space(suite.observation_space, num_slots)
         self.action_space = batch_space(suite.action_space, num_slots)
-        self._masks = suite.action_mask if suite.invalid_actions == "mask" or suite.continuous else None
-        self._sizes = suite.action_mask.sum(axis=1)
+        self._masks = suite.action_mask if suite.masks_actions else None
         self._tasks = None if task_of_slot is None else [suite.task_id(task) for task in task_of_slot]
         fixed: Sequence[int | None] = self._tasks or [None] * num_slots
         workers = min(workers, num_slots)
@@ -102,7 +102,7 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         """Begin a trial in every slot; with a seed the generators start anew, without one they go on.
 
         The only option is "task_of_slot", as for the constructor: the tasks from here on. The infos hold "task_id" (and
-        with "mask" the "action_mask" of every slot).
+        where actions are masked or continuous the "action_mask" of every slot).
         """
         if options and set(options) - {"task_of_slot"}:
             raise ValueError(f"expected no options but 'task_of_slot', got {sorted(options)}")
@@ -134,7 +134,7 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
         if not self._begun:
             raise ResetNeeded("call reset() first: no trial has begun, or a simulator failed")
         self.raise_if_failed()
-        self._exchange.actions[:] = self._checked(actions)
+        self._exchange.actions[:] = checked_actions(self.suite, actions, self._buffers.next_task_id)
         self._begun = False  # until all have moved: after a failure the slots are out of step
         events = self._play()
         out = self._buffers
@@ -288,10 +288,17 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
     def _ask(self, command: str, given: Callable[[Worker], tuple[Any, ...]] = lambda worker: ()) -> list[Any]:
         for worker in self._workers:
             worker.send(command, *given(worker))
-        try:
-            return [worker.receive() for worker in self._workers]
-        except WorkerLost as lost:
-            raise SimulatorError(f"a worker process {lost}") from lost
+        answers, failure = [], None
+        for worker in self._workers:  # all must be heard, or a later question would get an earlier answer
+            try:
+                answers.append(worker.receive())
+            except (WorkerLost, SimulatorError) as error:
+                failure = failure or error
+        if isinstance(failure, WorkerLost):
+            raise SimulatorError(f"a worker process {failure}") from failure
+        if failure is not None:
+            raise failure
+        return answers
 
     def _tell(self, events: list[Event], infos: dict[str, Any]) -> None:
         for event in events:
@@ -327,45 +334,5 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
     def _observation(self) -> Arrays:
         return {key: array.copy() for key, array in self._buffers.observation.items()}
 
-    def _checked(self, actions: Any) -> NDArray[Any]:
-        array = np.asarray(actions)
-        if self.suite.continuous:
-            shape = (self.num_envs, self.suite.num_actions)
-            if array.shape != shape or array.dtype.kind not in "fiu":
-                raise ValueError(f"expected numbers of shape {shape} as actions, got {array.dtype} of {array.shape}")
-            if not np.isfinite(array).all():
-                slot = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-                raise ValueError(f"slot {slot}: expected finite numbers as action, got {array[slot]}")
-            return array.clip(-1.0, 1.0)
-        if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
-            raise ValueError(
-                f"expected {self.num_envs} integers as actions, one a slot, got {array.dtype} of shape {array.shape}"
-            )
-        masked = self._masks is not None
-        limits = self._sizes[self._buffers.next_task_id] if masked else self.suite.num_actions
-        wrong = (array < 0) | (array >= limits)
-        if wrong.any():
-            slot = int(np.flatnonzero(wrong)[0])
-            task = int(self._buffers.next_task_id[slot])
-            limit = int(self._sizes[task]) if masked else self.suite.num_actions
-            also = f" (invalid_actions='mask': the task has {limit} actions)" if masked else ""
-            raise ValueError(
-                f"slot {slot}, task {self.suite.tasks[task].name!r}: "
-                f"expected an action from 0 to {limit - 1}{also}, got {array[slot]}"
-            )
-        return array
-
     def _protocol(self) -> dict[str, Any]:
-        return {
-            "tasks": [
-                [
-                    *(t.id, t.warmup_attempts, t.attempts, t.instance, t.max_steps, t.reward_scale),
-                    *(list(t.seeds or ()), list(t.test_seeds or ()), t.weight),
-                    sorted([key, str(value)] for key, value in t.options.items()),
-                ]
-                for t in self.suite.tasks
-            ],
-            "sampling": self.suite.sampling,
-            "invalid_actions": self.suite.invalid_actions,
-            "task_of_slot": self._tasks,
-        }
+        return {**self.suite.protocol(), "task_of_slot": self._tasks}

@@ -10,6 +10,7 @@ _LEAST = {
     "context": 1,
     "head_width": 1,
     "critics": 1,
+    "image_stride": 1,
     "image_blocks": 0,
     "image_shift": 0,
     "image_chunk": 1,
@@ -38,6 +39,9 @@ class AgentConfig:
     """Size of the critic ensemble."""
     image_channels: tuple[int, ...] = (16, 32, 32)
     """Channels of the image encoder's stages, each of which halves height and width; at least one stage."""
+    image_stride: int = 1
+    """Stride of a first convolution in the image encoder, twice as wide, that shrinks images before the stages; 1:
+    none, as in IMPALA. With 4 updates from images take a third of the time."""
     image_blocks: int = 2
     """Residual blocks in each stage of the image encoder, at least 0; fewer are faster."""
     image_shift: int = 4

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 
@@ -51,13 +50,11 @@ def build_agent(config: RunConfig, suite: Suite, rescaling: Rescaling) -> Agent:
 def build_replay(config: RunConfig, suite: Suite) -> Replay:
     """An empty replay for the suite's observations."""
     spaces = suite.observation_space.spaces
-    continuous = isinstance(suite.action_space, gym.spaces.Box)
-    masked = continuous or suite.invalid_actions == "mask"
     return Replay(
         suite.num_tasks,
         config.collect.replay_steps,
         {key: space.shape or () for key, space in spaces.items()},
-        np.asarray(suite.action_mask) if masked else None,
+        np.asarray(suite.action_mask) if suite.masks_actions else None,
         dtypes={key: space.dtype or np.float32 for key, space in spaces.items()},
-        action_size=suite.num_actions if continuous else None,
+        action_size=suite.num_actions if suite.continuous else None,
     )

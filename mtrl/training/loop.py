@@ -4,11 +4,9 @@ Whoever consumes the records decides what becomes of them: files, TensorBoard, a
 asking.
 """
 
-import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,14 +20,16 @@ from mtrl.config import RunConfig, to_json
 from mtrl.learning.actor_critic import TaskLosses
 from mtrl.learning.batch import Batch
 from mtrl.training.build import build_agent, build_replay, build_rescaling, build_suite
-from mtrl.training.checkpoint import Checkpoint, CheckpointError, Checkpoints
+from mtrl.training.checkpoint import CheckpointError, Checkpoints
 from mtrl.training.collect import Collector
 from mtrl.training.evaluate import evaluate
 from mtrl.training.sampling import TaskSampler
+from mtrl.training.snapshot import check_same_run, put_back, snapshot
 from mtrl.training.update import Updater
 from tasks.trial import SimulatorError
 
 Record = dict[str, Any]
+_PACKAGES = ("gradient-conflict", "torch", "numpy", "gymnasium", "popgym", "minigrid", "procgen-mirror")
 
 
 def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Record]:
@@ -243,9 +243,7 @@ class Run:
             "kind": "start",
             "suite": self.suite.name,
             "tasks": list(self.suite.task_names),
-            "versions": {
-                name: _version(name) for name in ("gradient-conflict", "torch", "numpy", "gymnasium", "popgym")
-            },
+            "versions": {name: _version(name) for name in _PACKAGES},
             "parameters": sum(p.numel() for p in self.updater.parameters.values()),
         }
 
@@ -255,49 +253,7 @@ class Run:
     def save(self) -> None:
         """Write a checkpoint of this moment."""
         self.collector.revive()
-        self.checkpoints.save(self.steps, self._checkpoint(), self.replay)
-
-    def _checkpoint(self) -> Checkpoint:
-        updater = self.updater
-        optimizer = {
-            f"optimizer.{name}.{key}": value
-            for name, parameter in updater.parameters.items()
-            for key, value in updater.optimizer.state.get(parameter, {}).items()
-        }
-        return Checkpoint(
-            state={
-                "config": asdict(self.config),
-                "steps": self.steps,
-                "updates": updater.updates,
-                "records": self.records,
-                "seconds": self.seconds,
-                "queue": self.queue,
-                "finished": self.finished,
-                "sampler": self.sampler.state(),
-                "rng": self.rng.bit_generator.state,
-                "suite": self.collector.envs.state_dict(),
-            },
-            tensors={
-                **self._module_tensors(),
-                **optimizer,
-                "generator": self.generator.get_state(),
-                "acting": self.acting_generator.get_state(),
-            },
-            arrays=self.collector.state_arrays(),
-        )
-
-    def _modules(self) -> dict[str, torch.nn.Module]:
-        modules = {"agent": self.agent, "strategy": self.updater.strategy, "rescaling": self.updater.rescaling}
-        if self.updater.rescaling is self.agent.normaliser:  # saved with the agent
-            del modules["rescaling"]
-        return modules
-
-    def _module_tensors(self) -> dict[str, Tensor]:
-        return {
-            f"{name}.{key}": value
-            for name, module in self._modules().items()
-            for key, value in module.state_dict().items()
-        }
+        self.checkpoints.save(self.steps, snapshot(self), self.replay)
 
     def restore(self) -> None:
         """Go back to the newest checkpoint; without one, to the start.
@@ -306,38 +262,11 @@ class Run:
             CheckpointError: the checkpoint is damaged, or of a run with other settings.
         """
         newest = self.checkpoints.newest()
-        if newest is None:
-            return
-        found = self.checkpoints.load(newest, self.replay)
-        _check_same_run(found.state["config"], self.config, newest)
-        tensors = found.tensors
-        for name, module in self._modules().items():
-            prefix = f"{name}."
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-        self._restore_optimizer(tensors)
-        state = found.state
-        for number, (name, own) in enumerate({"generator": self.generator, "acting": self.acting_generator}.items()):
-            if tensors[name].shape == own.get_state().shape:
-                own.set_state(tensors[name])
-            else:  # from another kind of device, whose generators are others: random, but not the same bits
-                own.manual_seed(hash((self.config.loop.seed, state["steps"], number)) % 2**63)
-        self.rng.bit_generator.state = state["rng"]
-        self.steps, self.records, self.updater.updates = state["steps"], state["records"], state["updates"]
-        self.queue, self.finished, self.earlier_seconds = state["queue"], state["finished"], state["seconds"]
-        if "sampler" in state:
-            self.sampler.load(state["sampler"])
-        self.collector.load(state["suite"], found.arrays)
-        self.started = time.monotonic()
-
-    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
-        for name, parameter in self.updater.parameters.items():
-            prefix = f"optimizer.{name}."
-            values = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-            # AdamW keeps its step count where the parameter is only if it is fused, as it is here.
-            if values:
-                self.updater.optimizer.state[parameter] = {
-                    key: value.to(parameter.device) for key, value in values.items()
-                }
+        if newest is not None:
+            found = self.checkpoints.load(newest, self.replay)
+            check_same_run(found.state["config"], self.config, newest)
+            put_back(self, found)
+            self.started = time.monotonic()
 
 
 def losses_by_task(losses: TaskLosses, names: list[str]) -> dict[str, dict[str, float]]:
@@ -367,23 +296,3 @@ def _check_device(name: str) -> None:
         torch.zeros((), device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(f"device {name}: torch {torch.__version__} cannot use it here; --device cpu works") from error
-
-
-# What may differ between a run and its resumption. Bits stay the same only if steps, device and threads do not differ.
-_FREE = (
-    *("steps", "checkpoint_every", "evaluate_every", "evaluate_trials", "log_every", "greedy"),
-    *("device", "learn_threads", "workers", "max_faults", "patience"),
-)
-
-
-def _check_same_run(saved: dict[str, Any], config: RunConfig, path: Path) -> None:
-    mine = json.loads(to_json(config))
-    different = [
-        f"{group}.{name} (there {saved.get(group, {}).get(name)!r}, here {value!r})"
-        for group, values in mine.items()
-        for name, value in (values.items() if isinstance(values, dict) else [(group, values)])
-        if name not in _FREE
-        and (saved.get(group, {}).get(name) if isinstance(values, dict) else saved.get(group)) != value
-    ]
-    if different:
-        raise CheckpointError(f"{path} is of a run with other settings: {'; '.join(different)}")

@@ -47,8 +47,7 @@ class Player:
             max_faults=max_faults,
             patience=patience,
         )
-        masked = suite.invalid_actions == "mask" or suite.continuous
-        self.allowed = torch.tensor(suite.action_mask, device=self.device) if masked else None
+        self.allowed = torch.tensor(suite.action_mask, device=self.device) if suite.masks_actions else None
         self.faults: list[str] = []
         """What went wrong with simulators since this was last emptied."""
         self.exploration = 0.0

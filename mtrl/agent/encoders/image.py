@@ -2,7 +2,8 @@
 
 Source: Espeholt et al. 2018, "IMPALA", Figure 3 (right): per stage a convolution, a max-pooling and residual blocks.
 Departs: each stage's residual blocks start from a group normalisation, and the features end in a layer normalisation,
-so that they weigh as much as those of other keys; a linear map follows in place of a hidden layer of 256.
+so that they weigh as much as those of other keys; a linear map follows in place of a hidden layer of 256. With
+`image_stride` a convolution of that stride comes first, as in Mnih et al. 2015 (DQN): a fraction of the work.
 """
 
 from collections.abc import Sequence
@@ -67,6 +68,10 @@ class _Network(nn.Module):
         super().__init__()
         height, width, channels = shape
         stages: list[nn.Module] = []
+        stride, stem = config.image_stride, config.image_channels[0]
+        if stride > 1:
+            stages.append(nn.Conv2d(channels, stem, 2 * stride, stride, padding=(stride + 1) // 2))
+            channels, height, width = stem, *(_after_stem(n, stride) for n in (height, width))
         for after in config.image_channels:
             stages.append(_Stage(channels, after, config.image_blocks))
             channels, height, width = after, (height + 1) // 2, (width + 1) // 2
@@ -80,6 +85,10 @@ class _Network(nn.Module):
         x = images.permute(0, 3, 1, 2).to(self.project.weight.dtype) / 255
         features: Tensor = self.norm(self.project(torch.relu(self.stages(x)).flatten(1)))
         return features
+
+
+def _after_stem(length: int, stride: int) -> int:
+    return (length + 2 * ((stride + 1) // 2) - 2 * stride) // stride + 1
 
 
 class _Stage(nn.Module):
