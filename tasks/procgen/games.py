@@ -31,6 +31,8 @@ MODES: Mapping[str, tuple[str, ...]] = {"easy": GAMES, "hard": GAMES, "memory": 
 """Mode -> the games that have it."""
 LEVELS = (0, 2**31 - 1)
 """Numbers of levels: from the first up to, not including, the second."""
+LOOKS = ("use_backgrounds", "restrict_themes", "use_monochrome_assets")
+"""Options of how a game is drawn, by Procgen's own names."""
 
 
 def full_name(game: str, mode: str) -> str:

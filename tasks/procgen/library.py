@@ -12,6 +12,7 @@ interface is described by the header ``libenv.h`` of gym3 0.3.3.
 import ctypes
 import os
 import platform
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,6 +69,22 @@ class _Buffers(ctypes.Structure):
     )
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a game is drawn; names and defaults are the library's.
+
+    Backgrounds and colours change nothing that happens. With `restrict_themes` fewer numbers are drawn, and bossfight
+    and fruitbot go on otherwise from the same level.
+    """
+
+    use_backgrounds: bool = True
+    """Off: black."""
+    restrict_themes: bool = False
+    """One appearance for every kind of thing, in place of several."""
+    use_monochrome_assets: bool = False
+    """Rectangles of one colour for things."""
+
+
 class Game:
     """One game in the library; a step is played in the caller's thread.
 
@@ -75,11 +92,12 @@ class Game:
         name: one of the 16 games.
         mode: key of `DISTRIBUTION_MODES`; the game must have it.
         start_level: the level to begin with, from 0 to 2^31 - 2.
+        look: how it is drawn.
     Attributes:
         frame: what the last step showed, uint8 ``[64, 64, 3]``; the next step overwrites it.
     """
 
-    def __init__(self, name: str, mode: str, *, start_level: int) -> None:
+    def __init__(self, name: str, mode: str, *, start_level: int, look: Look = Look()) -> None:
         self._library, assets = _load()
         self._keep: list[Any] = []
         options = self._options(
@@ -96,9 +114,7 @@ class Game:
                 "resource_root": f"{assets}{os.sep}",
                 "center_agent": True,
                 "use_generated_assets": False,
-                "use_monochrome_assets": False,
-                "restrict_themes": False,
-                "use_backgrounds": True,
+                **asdict(look),
                 "paint_vel_info": False,
                 "distribution_mode": DISTRIBUTION_MODES[mode],
             }

@@ -19,7 +19,7 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from tasks.procgen.games import LEVELS, full_name
-from tasks.procgen.library import HEIGHT, NUM_ACTIONS, RESTART, WIDTH, Game
+from tasks.procgen.library import HEIGHT, NUM_ACTIONS, RESTART, WIDTH, Game, Look
 from tasks.procgen.state import StartState, without_time_limit
 
 MARK = 6
@@ -32,7 +32,7 @@ Frame = NDArray[np.uint8]
 
 
 class ProcgenSimulator(gymnasium.Env[Frame, Any]):
-    """A game in one mode; a frame is uint8 ``[64, 64, 3]``, an action one of 15 combinations of buttons.
+    """A game in one mode and look; a frame is uint8 ``[64, 64, 3]``, an action one of 15 combinations of buttons.
 
     Attributes:
         time_limit: steps after which an episode is truncated.
@@ -42,11 +42,11 @@ class ProcgenSimulator(gymnasium.Env[Frame, Any]):
     marks_attempts = True
     """`reset` takes ``options={"attempt": k}`` and marks the frames if k > 0."""
 
-    def __init__(self, game: str, mode: str) -> None:
+    def __init__(self, game: str, mode: str, look: Look = Look()) -> None:
         self.name, self.render_mode = full_name(game, mode), "rgb_array"
         self.observation_space = spaces.Box(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
         self.action_space = spaces.Discrete(NUM_ACTIONS)
-        self._game = Game(game, mode, start_level=_FIRST_LEVEL)
+        self._game = Game(game, mode, start_level=_FIRST_LEVEL, look=look)
         self._start = StartState(self._game.get_state(), game=game, mode=mode, level=_FIRST_LEVEL)
         self.time_limit = self._start.time_limit
         self._keeps, self._kept_level, self._kept = game in _SLOW_LEVELS, -1, b""

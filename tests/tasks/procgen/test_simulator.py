@@ -35,6 +35,36 @@ def test_only_later_attempts_are_marked_and_in_every_frame(simulator: Get) -> No
     np.testing.assert_array_equal(climber.reset(seed=3)[0], plain[0])
 
 
+@pytest.mark.parametrize("option", ["use_backgrounds", "use_monochrome_assets"])
+def test_another_look_changes_the_frames_and_nothing_that_happens(option: str, simulator: Get) -> None:
+    usual, other = simulator("starpilot"), Procgen.make("starpilot", **{option: option != "use_backgrounds"})
+    actions = np.random.default_rng(1).integers(15, size=300).tolist()
+    frames, events = [], []
+    for game in (usual, other):
+        seen, told = [game.reset(seed=11)[0]], []
+        for action in actions:
+            frame, reward, terminated, truncated, _ = game.step(action)
+            seen.append(frame)
+            told.append((reward, terminated, truncated))
+            if terminated:
+                break
+        frames.append(seen)
+        events.append(told)
+    other.close()
+    assert events[0] == events[1] and any(reward for reward, *_ in events[0])
+    assert all((a != b).any() for a, b in zip(*frames, strict=True))
+    if option == "use_backgrounds":
+        assert np.mean(np.array(frames[1]).any(axis=-1)) < 0.2
+
+
+def test_with_one_theme_things_look_alike_on_all_levels() -> None:
+    """A floor of coinrun, which has several materials."""
+    one = Procgen.make("coinrun", use_backgrounds=False, restrict_themes=True)
+    floors = {one.reset(seed=level)[0][-1, 0].tobytes() for level in range(8)}
+    one.close()
+    assert len(floors) == 1
+
+
 def test_frames_are_copies(simulator: Get) -> None:
     plunder = simulator("plunder")
     frame, _ = plunder.reset(seed=1)

@@ -30,8 +30,10 @@ def test_a_wrong_name_or_mode_is_explained(name: str, options: dict[str, str], s
 
 
 def test_an_unknown_option_is_refused() -> None:
-    with pytest.raises(ValueError, match="unknown options 'modus'; the only one is 'mode'"):
+    with pytest.raises(ValueError, match="unknown option 'modus'; the options are mode, restrict_themes, use_"):
         Procgen.task("maze", options={"modus": "hard"})
+    with pytest.raises(ValueError, match="expected true or false as use_backgrounds, got 'no'"):
+        Procgen.task("maze", options={"use_backgrounds": "no"})
 
 
 def test_the_mode_is_part_of_the_name_however_it_is_said() -> None:
