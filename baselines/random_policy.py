@@ -7,6 +7,8 @@ drawn from these directly.
     python -m baselines.random_policy popgym-27 --trials 1000 --seed 0 --out tasks/data/popgym_random.json
     python -m baselines.random_policy procgen-16 procgen-16-hard procgen-16-memory --attempts 1 --trials 200 --seed 0 \
         --out tasks/data/procgen_random.json
+    python -m baselines.random_policy classic-control gym:Pendulum-v1 gym:MountainCarContinuous-v0 --trials 1000 \
+        --seed 0 --out tasks/data/gym_random.json
 """
 
 import argparse
@@ -27,7 +29,7 @@ from numpy.typing import NDArray
 from tasks.registry import load_suite
 from tasks.suite import Suite
 
-_PACKAGES = {"popgym": "popgym", "babyai": "minigrid", "procgen": "procgen-mirror"}
+_PACKAGES = {"popgym": "popgym", "babyai": "minigrid", "procgen": "procgen-mirror", "gym": "gymnasium"}
 """Source of tasks -> the package whose version matters."""
 
 
@@ -69,7 +71,7 @@ def measure(suite: Suite, *, trials: int, seed: int) -> Iterator[tuple[str, Meas
             env.reset()
             over = False
             while not over:
-                for action in generator.integers(num_valid, size=64).tolist():
+                for action in _drawn(generator, suite, num_valid, count=64):
                     _, _, terminated, truncated, info = env.step(action)
                     over = terminated or truncated
                     if over:
@@ -78,6 +80,16 @@ def measure(suite: Suite, *, trials: int, seed: int) -> Iterator[tuple[str, Meas
             steps += info["trial"]["length"]
         env.close()
         yield task.id, summarise(returns, steps / trials)
+
+
+def _drawn(generator: np.random.Generator, suite: Suite, num_valid: int, *, count: int) -> Iterator[Any]:
+    """Actions, or vectors whose numbers beyond the task's own are 0."""
+    if not suite.continuous:
+        yield from generator.integers(num_valid, size=count).tolist()
+        return
+    actions = np.zeros((count, suite.num_actions), np.float32)
+    actions[:, :num_valid] = generator.uniform(-1.0, 1.0, size=(count, num_valid))
+    yield from actions
 
 
 def summarise(returns: NDArray[np.float64], steps: float) -> Measurement:

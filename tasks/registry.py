@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,8 @@ def load_suite(
     attempts: int | None = None,
     warmup_attempts: int | None = None,
     sampling: str | None = None,
+    only: Sequence[str] = (),
+    weights: Mapping[str, float] | None = None,
 ) -> "Suite":
     """A suite by its name, by its file (``my/suite.yaml``), or that of one task by its id (``popgym:AutoencodeEasy``).
 
@@ -55,6 +57,8 @@ def load_suite(
         attempts: paid attempts a trial, for every task.
         warmup_attempts: attempts before these, for every task.
         sampling: how a trial's task is drawn.
+        only: the tasks that the suite is reduced to, in this order; none: all.
+        weights: task name -> how often it is drawn, where `sampling` is not uniform.
     Raises:
         ValueError: no such suite or task; the message names the nearest ones.
     """
@@ -71,7 +75,11 @@ def load_suite(
         suite = dataclasses.replace(suite, sampling=sampling)  # type: ignore[arg-type]  # checked by Suite
     if invalid_actions is not None:
         suite = dataclasses.replace(suite, invalid_actions=invalid_actions)  # type: ignore[arg-type]  # checked by Suite
-    return suite.with_reward_scales(reward_scales) if reward_scales else suite
+    if only:
+        suite = suite.subset(only)
+    if weights:
+        suite = suite.with_values("weight", weights)
+    return suite.with_values("reward_scale", reward_scales) if reward_scales else suite
 
 
 def make_simulator(task: "Task") -> "gymnasium.Env[Any, Any]":

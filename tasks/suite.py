@@ -287,12 +287,21 @@ class Suite:
 
     def with_reward_scales(self, scales: Mapping[str, float]) -> "Suite":
         """The same suite, with other factors between raw and trained reward for the tasks named."""
-        for name in scales:
+        return self.with_values("reward_scale", scales)
+
+    def with_values(self, field: Literal["reward_scale", "weight"], values: Mapping[str, float]) -> "Suite":
+        """The same suite, with another number in one field of the tasks named.
+
+        Raises:
+            ValueError: the suite has no such task, or a number cannot be.
+        """
+        for name in values:
             self.task_id(name)
-        tasks = tuple(
-            dataclasses.replace(task, reward_scale=scales.get(task.name, task.reward_scale)) for task in self.tasks
+        changed = (
+            dataclasses.replace(task, **{field: values[task.name]}) if task.name in values else task  # type: ignore[arg-type]
+            for task in self.tasks
         )
-        return dataclasses.replace(self, tasks=tasks)
+        return dataclasses.replace(self, tasks=tuple(changed))
 
     def subset(self, names: Iterable[str]) -> "Suite":
         """A suite of these tasks alone, in this order; spaces are padded to these tasks' own widest."""

@@ -23,7 +23,7 @@ from mtrl.agent.encoders.timestep import Sequences
 from mtrl.agent.policy import Candidates
 from mtrl.learning.batch import Batch, existing
 from mtrl.learning.config import LearningConfig
-from mtrl.learning.objectives import filtered_imitation, imitated, mean_by_task
+from mtrl.learning.objectives import filtered_imitation, imitated, mean_by_task, spread_by_task
 from mtrl.learning.returns import draw_members, lambda_targets
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ class TaskLosses:
     actor: Float[Tensor, " task"]
     critic: Float[Tensor, " task"]
     task_ids: list[int]
+    imitated: Float[Tensor, " task"]
+    """Share of the actions in the batch that beat the policy."""
+    targets: dict[str, Float[Tensor, " task"]]
+    """Where the critic's targets of the acting discount lie, in trained return: mean, std, low, high."""
     metrics: dict[str, Tensor]
 
 
@@ -152,6 +156,8 @@ def task_losses(
         actor=actor,
         critic=critic,
         task_ids=batch.task_ids.tolist(),
+        imitated=mean_by_task(filter_.float().mean(dim=-1), rows.group, len(rows.sizes)),
+        targets=spread_by_task(target[:, agent.acting], rows.group, len(rows.sizes)),
         metrics=metrics,
     )
 

@@ -8,6 +8,7 @@ classification). Filtered imitation is binary CRR: Wang et al. 2020, "Critic Reg
 f = 1{A > 0}.
 """
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -34,3 +35,18 @@ def mean_by_task(
     totals = row_loss.new_zeros(num_groups).index_add(0, group, row_loss)
     counts = row_loss.new_zeros(num_groups).index_add(0, group, row_loss.new_ones(group.shape))
     return totals / counts.clamp_min(1)
+
+
+def spread_by_task(
+    values: Float[Tensor, " row"], group: Int[Tensor, " row"], num_groups: int
+) -> dict[str, Float[Tensor, " task"]]:
+    """Mean, standard deviation, least ("low") and largest ("high") value of the rows of each task; NaN for a task
+    without rows."""
+    mean, square = (mean_by_task(v, group, num_groups) for v in (values, values.square()))
+    empty = mean_by_task(torch.ones_like(values), group, num_groups) == 0
+    low, high = (
+        values.new_zeros(num_groups).scatter_reduce(0, group, values, how, include_self=False)
+        for how in ("amin", "amax")
+    )
+    found = {"mean": mean, "std": (square - mean.square()).clamp_min(0).sqrt(), "low": low, "high": high}
+    return {name: value.masked_fill(empty, torch.nan) for name, value in found.items()}

@@ -1,6 +1,6 @@
 """From the configuration to the objects of a run."""
 
-from typing import Any
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -16,15 +16,7 @@ from tasks.suite import Suite
 
 def build_suite(config: RunConfig) -> Suite:
     """The suite, with the run's own reward scales and protocol."""
-    play = config.play
-    overrides: dict[str, Any] = {
-        "invalid_actions": play.invalid_actions,
-        "attempts": play.attempts,
-        "warmup_attempts": play.warmup_attempts,
-        "sampling": play.sampling,
-        "reward_scales": play.reward_scales or None,
-    }
-    return load_suite(config.suite, **{key: value for key, value in overrides.items() if value is not None})
+    return load_suite(config.suite, **asdict(config.play))
 
 
 def build_rescaling(config: RunConfig, suite: Suite) -> Rescaling:

@@ -32,6 +32,11 @@ class SuiteConfig:
     of those whose return is changing; default: as the suite says."""
     reward_scales: dict[str, float] = field(default_factory=dict)
     """Factor on a task's trained reward, e.g. `--reward-scales RepeatFirstEasy 100`; scores stay on the raw scale."""
+    only: tuple[str, ...] = ()
+    """Tasks to which the suite is reduced; default: all."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """How often a task is drawn next to the others, e.g. `--weights RepeatFirstEasy 3`, where --sampling is not
+    uniform."""
     attempts: int | None = None
     """Paid attempts per trial; default: as the suite says."""
     warmup_attempts: int | None = None
@@ -118,6 +123,9 @@ class UpdateConfig:
     """Tasks in an update, drawn in turn; default: all, or as many as there are sequences."""
     learning_rate: float = 3e-4
     """Step size of AdamW."""
+    policy_rate: float = 1.0
+    """Share of the learning rate that the policy head gets, above 0. Below 1 it follows the average of what the critics
+    say, and not the noise of critics that know little yet."""
     weight_decay: float = 1e-4
     """Decoupled weight decay of AdamW."""
     second_moment: float = 0.99
@@ -143,8 +151,9 @@ class UpdateConfig:
             raise ValueError(f"second_moment: expected a rate in [0, 1), found {self.second_moment}")
         if not 0 <= self.last_learning_rate <= 1:
             raise ValueError(f"last_learning_rate: expected a share in [0, 1], found {self.last_learning_rate}")
-        if self.learning_rate <= 0 or self.clip <= 0:
-            raise ValueError(f"learning_rate and clip: expected above 0, found {self.learning_rate} and {self.clip}")
+        for name in ("learning_rate", "policy_rate", "clip"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}: expected a number above 0, found {getattr(self, name)}")
 
     def rate(self, update: int, progress: float) -> float:
         """The learning rate of an update (counted from 0) when this share of the run is done."""

@@ -137,8 +137,10 @@ def scalars(record: Record) -> dict[str, float]:
     kind = record["kind"]
     found: dict[str, float | None] = {}
     if kind == "update":
-        for group in ("loss", "actor_loss", "critic_loss", "metrics"):
+        for group in ("loss", "actor_loss", "critic_loss", "imitated", "metrics"):
             found |= {f"{group}/{name}": value for name, value in record.get(group, {}).items()}
+        for task, target in record.get("target", {}).items():
+            found |= {f"target_{name}/{task}": value for name, value in target.items()}
     elif kind == "collect":
         for name, tag in (("return", "training_return"), ("length", "trial_length"), ("share", "task_share")):
             found |= {f"{tag}/{task}": value for task, value in record.get(name, {}).items()}

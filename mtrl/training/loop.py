@@ -269,10 +269,19 @@ class Run:
             self.started = time.monotonic()
 
 
-def losses_by_task(losses: TaskLosses, names: list[str]) -> dict[str, dict[str, float]]:
-    """The losses under their tasks' names."""
-    kinds = {"loss": losses.total, "actor_loss": losses.actor, "critic_loss": losses.critic}
-    return {kind: dict(zip(names, values.tolist(), strict=True)) for kind, values in kinds.items()}
+def losses_by_task(losses: TaskLosses, names: list[str]) -> dict[str, dict[str, Any]]:
+    """The losses, and what else is known of each task, under the tasks' names."""
+    kinds = {
+        "loss": losses.total,
+        "actor_loss": losses.actor,
+        "critic_loss": losses.critic,
+        "imitated": losses.imitated,
+    }
+    targets = {key: values.tolist() for key, values in losses.targets.items()}
+    return {
+        **{kind: dict(zip(names, values.tolist(), strict=True)) for kind, values in kinds.items()},
+        "target": {name: {key: values[i] for key, values in targets.items()} for i, name in enumerate(names)},
+    }
 
 
 def _floats(metrics: dict[str, Tensor]) -> dict[str, float]:

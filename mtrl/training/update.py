@@ -55,8 +55,13 @@ class Updater:
         self.agent, self.strategy, self.rescaling = agent, strategy, rescaling
         self.task_names, self.config, self.learning = task_names, config, learning
         self.parameters = agent.trained_parameters()
+        policy = {f"policy.{name}" for name, _ in agent.policy.named_parameters()}
+        groups = [
+            {"params": [p for name, p in self.parameters.items() if (name in policy) == own], "rate": rate}
+            for own, rate in ((False, 1.0), (True, config.policy_rate))
+        ]
         self.optimizer = torch.optim.AdamW(
-            self.parameters.values(),
+            groups,
             lr=config.learning_rate,
             betas=(0.9, config.second_moment),
             weight_decay=config.weight_decay,
@@ -105,7 +110,8 @@ class Updater:
             raise DivergenceError(
                 f"update {self.updates}: the losses are finite but the gradient is not (tasks {self._names(batch)})"
             )
-        self.optimizer.param_groups[0]["lr"] = self.config.rate(self.updates, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["rate"] * self.config.rate(self.updates, progress)
         self.optimizer.step()
         after = None if before is None else self._critic_after(batch, generator, before)
         self.rescaling.observe_update(batch.task_ids, losses.critic.detach(), norms, after)

@@ -15,9 +15,10 @@ from tasks.suite import Suite
 from tasks.task import Task
 
 FIVE = ("coinrun", "climber", "jumper", "leaper", "ninja")
-QUICK = ("coinrun", "fruitbot", "starpilot")
+QUICK = ("fruitbot", "miner", "starpilot")
 TRAINING_LEVELS = 2000
 QUICK_LEVELS = 500
+PLAIN = {"use_backgrounds": False, "restrict_themes": True}
 
 
 def procgen_5() -> Suite:
@@ -60,16 +61,16 @@ def procgen_16_memory() -> Suite:
 
 
 def procgen_quick() -> Suite:
-    """Three games whose first improvement is nearest.
+    """Three games that pay often, drawn plainly: black behind one appearance of everything.
 
-    Merely preferring one button raises two returns: coinrun from 2.7 to 7.0, fruitbot from -2.7 to -0.9; starpilot pays
-    for every hit. A trial ends after 500 steps, because at random coinrun takes 630 an episode and would fill the
-    replay.
+    Values can be told from such frames after tens of thousands of steps, from the usual ones only after many more. A
+    trial ends after 500 steps.
     """
+    tasks = _trials(QUICK, seeds=(0, QUICK_LEVELS), test_seeds=(QUICK_LEVELS, LEVELS[1]), max_steps=500, options=PLAIN)
     return Suite(
         name="procgen-quick",
-        tasks=_trials(QUICK, seeds=(0, QUICK_LEVELS), test_seeds=(QUICK_LEVELS, LEVELS[1]), max_steps=500),
-        description="Three easy games of Procgen, 500 levels each, trials of at most 500 steps, for two cores.",
+        tasks=tasks,
+        description="Three easy games of Procgen without backgrounds, 500 levels each, for two cores.",
     )
 
 

@@ -20,10 +20,12 @@ from tests.mtrl.builders import agent, batch
 TASKS = ("one", "two", "three")
 
 
-def updater(rescaling: Rescaling, critic: str = "regression") -> Updater:
+def updater(rescaling: Rescaling, critic: str = "regression", **settings: Any) -> Updater:
     learning = LearningConfig(discounts=(0.5, 0.9), acting_discount=0.9, critic=critic)
     model = agent(learning, rescaling=rescaling)
-    return Updater(model, make_strategy("mean", 3), rescaling, TASKS, UpdateConfig(warmup_updates=0), learning)
+    return Updater(
+        model, make_strategy("mean", 3), rescaling, TASKS, UpdateConfig(warmup_updates=0, **settings), learning
+    )
 
 
 def make(name: str) -> Rescaling:
@@ -93,3 +95,16 @@ def test_return_scale_sees_rewards_and_terminations() -> None:
         torch.testing.assert_close(square_reward[k], reward.square().mean().expand(2))
         going_on = 1.0 - ended.double().mean()
         torch.testing.assert_close(mean_discount[k], torch.tensor([0.5, 0.9]).double() * going_on)
+
+
+def test_the_policy_head_alone_has_the_policy_rate() -> None:
+    """After one step of AdamW from nothing, moves are in proportion to learning rates."""
+    whole, slow = updater(make("none"), weight_decay=0.0), updater(make("none"), weight_decay=0.0, policy_rate=0.1)
+    before = {name: value.clone() for name, value in whole.parameters.items()}
+    for trainer in (whole, slow):
+        trainer.update(batch(), torch.Generator().manual_seed(0), measure=False)
+    for name, start in before.items():
+        moved, other = (trainer.parameters[name].detach() - start for trainer in (whole, slow))
+        share = 0.1 if name.startswith("policy.") else 1.0
+        torch.testing.assert_close(other, share * moved, rtol=1e-2, atol=1e-7)
+    assert any(name.startswith("policy.") for name in before)

@@ -1,0 +1,106 @@
+"""Running one cell of a study: train its runs, go on where they were stopped, evaluate, keep the result.
+
+Also a program, for executors that start processes: ``python -m mtrl.study.cell STUDY_FOLDER CONDITION METHOD SEED``.
+"""
+
+import contextlib
+import json
+import shutil
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from mtrl.config import RunConfig, from_json, to_json
+from mtrl.study.result import Result, joined, result_of
+from mtrl.study.study import FILE, Cell, Study
+from mtrl.study.study import from_json as study_from_json
+
+RESULT = "result.json"
+
+
+def run_cell(study: Study, folder: Path, cell: Cell, *, rate: float | None = None) -> Result:
+    """Run a cell, or what is missing of it, in the study's folder. An error becomes part of the result.
+
+    Args:
+        rate: learning rate; None: the study's.
+    Returns:
+        The cell's line of ``results.jsonl``, also in `RESULT` in the cell's folder.
+    """
+    named = {"condition": cell.condition, "method": cell.method, "seed": cell.seed}
+    place = folder / cell.folder
+    place.mkdir(parents=True, exist_ok=True)
+    _forget_peak_memory()
+    try:
+        runs = study.runs(cell, rate=rate)
+        found = joined([_run(config, place / name, study.evaluate_trials) for name, config in runs.items()])
+        result = {**named, "status": "done", "error": None, **found, "peak_memory_mib": peak_memory_mib()}
+    except Exception as error:
+        (place / "error.txt").write_text(traceback.format_exc())
+        result = {**named, "status": "failed", "error": f"{type(error).__name__}: {error}"}
+    fresh = place / f"{RESULT}.new"
+    fresh.write_text(json.dumps(_finite(result)))
+    fresh.replace(place / RESULT)
+    return result
+
+
+def _run(config: RunConfig, folder: Path, trials: int) -> Result:
+    import torch
+
+    from mtrl.training.checkpoint import Checkpoints
+    from mtrl.training.evaluate import evaluate_run
+    from mtrl.training.log import JsonlLog, consume
+    from mtrl.training.loop import train
+
+    torch.set_num_threads(1)
+    begun = folder / "config.json"
+    if begun.is_file() and from_json(begun.read_text()) != from_json(to_json(config)):
+        shutil.rmtree(folder)  # of a cell that failed and is tried again with other settings
+    whole = (folder / "evaluation.json").is_file()
+    if not whole:
+        resume = Checkpoints(folder).newest() is not None
+        if not resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        consume(train(config, folder, resume=resume), [JsonlLog(folder / "metrics.jsonl")])
+        evaluation = evaluate_run(folder, trials=trials)
+        (folder / "evaluation.json").write_text(
+            json.dumps({"run": str(folder), "seed": 0, "episodes": trials, **evaluation})
+        )
+        # The replay is most of a run's size, and nobody goes on from here.
+        shutil.rmtree(folder / "checkpoints" / "replay", ignore_errors=True)
+    return result_of(folder, json.loads((folder / "evaluation.json").read_text()))
+
+
+def peak_memory_mib() -> float:
+    """The most memory of this process since `_forget_peak_memory`, without workers'."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024, 1)
+    except (OSError, StopIteration):
+        import resource
+
+        unit = 2**20 if sys.platform == "darwin" else 2**10
+        return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+
+
+def _forget_peak_memory() -> None:
+    with contextlib.suppress(OSError):  # elsewhere than on Linux the peak is the process's
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _finite(result: Result) -> Any:
+    from mtrl.training.log import finite
+
+    return finite(result)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the cell that the arguments name."""
+    folder, condition, method, seed, *rate = arguments
+    study = study_from_json(json.loads((Path(folder) / FILE).read_text()))
+    result = run_cell(study, Path(folder), Cell(condition, method, int(seed)), rate=float(rate[0]) if rate else None)
+    return 0 if result["status"] == "done" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""What a stress test varies: each condition is some settings of a run, drawn for every seed so that no task is always
+the one that is favoured. Imports no torch.
+
+Sources: reward scales: Grigsby et al. 2024 (AMAGO-2), Section 4 (Procgen, rescaled); van Hasselt et al. 2016, "Learning
+values across many orders of magnitude". Number of tasks and capacity: Kurin et al. 2022, "In Defense of the Unitary
+Scalarization for Deep Multi-Task Learning"; Standley et al. 2020, "Which Tasks Should Be Learned Together?".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+Axis = Literal["spread", "frequency", "tasks", "width", "mix"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A row of a stress test; all methods and seeds run under each."""
+
+    name: str
+    """As it is called in tables and folders."""
+    axis: Axis | None = None
+    """What is varied; None: nothing."""
+    value: float | str | None = None
+    """The place on the axis: a ratio, a number of tasks, a width, a mix's name."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that every seed has, by their place."""
+
+    def settings_of(self, seed: int, tasks: Sequence[str]) -> dict[str, Any]:
+        """The settings for a seed, on a suite of these tasks."""
+        drawn = {} if self.axis not in _DRAWN else _DRAWN[self.axis](self.value, _shuffled(tasks, seed))
+        return {**drawn, **self.settings}
+
+
+PLAIN = Condition(name="plain")
+
+
+def spread(ratio: float) -> Condition:
+    """Trained rewards multiplied by factors spread log-evenly, the largest `ratio` times the least, with geometric mean
+    1; which task has which is drawn for every seed."""
+    return Condition(name=f"spread-{ratio:g}", axis="spread", value=_ratio("spread", ratio))
+
+
+def scales(factors: Mapping[str, float]) -> Condition:
+    """Trained rewards of these tasks multiplied by these factors."""
+    return Condition(name="scales", settings={"play.reward_scales": dict(factors)})
+
+
+def frequency(ratio: float) -> Condition:
+    """Tasks drawn unevenly often: weights spread log-evenly, the largest `ratio` times the least."""
+    return Condition(name=f"frequency-{ratio:g}", axis="frequency", value=_ratio("frequency", ratio))
+
+
+def number_of_tasks(count: int) -> Condition:
+    """So many of the suite's tasks, drawn for every seed; a larger number has the tasks of a smaller one."""
+    if count < 1:
+        raise ValueError(f"tasks: expected at least 1, found {count}")
+    return Condition(name=f"tasks-{count}", axis="tasks", value=count)
+
+
+def width(features: int) -> Condition:
+    """A backbone and heads of this width."""
+    settings = {"agent.width": features, "agent.head_width": features}
+    return Condition(name=f"width-{features}", axis="width", value=features, settings=settings)
+
+
+def mix(name: str, tasks: Sequence[str]) -> Condition:
+    """These tasks alone: similar ones, or dissimilar ones."""
+    return Condition(name=f"mix-{name}", axis="mix", value=name, settings={"play.only": tuple(tasks)})
+
+
+def log_even(ratio: float, count: int) -> list[float]:
+    """`count` factors from ``ratio ** -0.5`` to ``ratio ** 0.5``, each the same multiple of the one before."""
+    if count == 1:
+        return [1.0]
+    return [float(ratio ** (i / (count - 1) - 0.5)) for i in range(count)]
+
+
+def _ratio(axis: str, ratio: float) -> float:
+    if not 1 <= ratio < float("inf"):
+        raise ValueError(f"{axis}: expected ratios of at least 1, found {ratio}")
+    return float(ratio)
+
+
+def _shuffled(tasks: Sequence[str], seed: int) -> list[str]:
+    """The same for all methods and all values of an axis."""
+    order = np.random.default_rng([seed, 0xC0]).permutation(len(tasks))
+    return [tasks[i] for i in order]
+
+
+def _spread(ratio: Any, tasks: list[str]) -> dict[str, Any]:
+    return {"play.reward_scales": dict(zip(tasks, log_even(ratio, len(tasks)), strict=True))}
+
+
+def _frequency(ratio: Any, tasks: list[str]) -> dict[str, Any]:
+    return {"play.sampling": "weighted", "play.weights": dict(zip(tasks, log_even(ratio, len(tasks)), strict=True))}
+
+
+def _tasks(count: Any, tasks: list[str]) -> dict[str, Any]:
+    if count > len(tasks):
+        raise ValueError(f"tasks: the suite has {len(tasks)}, found {count}")
+    return {"play.only": tuple(tasks[:count])}
+
+
+_DRAWN: dict[Axis | None, Callable[[Any, list[str]], dict[str, Any]]] = {
+    "spread": _spread,
+    "frequency": _frequency,
+    "tasks": _tasks,
+}

@@ -1,0 +1,107 @@
+"""Methods by name: a remedy is some settings of a run, and remedies combine with "+". Imports no torch.
+
+Source: the variants of actor and critic are those of Grigsby et al. 2024 (AMAGO-2), Figure 1: "Dep" losses depend on
+the scale of returns (policy gradient; regression in the unit of one PopArt over all tasks), "Ind" losses do not
+(filtered imitation; classification). Sources of the others stand with their implementation in `conflict`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from conflict.registry import RESCALINGS, STRATEGIES, VALUE_TARGETS
+from mtrl.study.settings import full_place
+from tasks.registry import nearest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A column of a comparison."""
+
+    name: str
+    """As it is called in tables."""
+    summary: str = ""
+    """One sentence."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the run by their place, e.g. ``{"conflict.strategy": "pcgrad"}``; all others are the study's."""
+    alone: bool = False
+    """One agent a task, each with its share of the steps."""
+
+    def __post_init__(self) -> None:
+        """Refuse names that make no folder, and settings that do not exist."""
+        if not self.name or set(self.name) & set("/\\ ,@") or self.name.startswith("."):
+            raise ValueError(f"a method's name: expected letters, digits, - + _ and dots, found {self.name!r}")
+        for place in self.settings:
+            full_place(place)
+
+
+_DEP_DEP = {
+    "learning.actor": "policy-gradient",
+    "learning.critic": "regression",
+    "learning.popart": True,
+    "conflict.strategy": "mean",
+    "conflict.rescaling": "none",
+}
+_IND_IND = {"learning.actor": "filtered", "learning.critic": "two-hot"}
+
+PARTS: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "mean": (
+        "The plain mean of the tasks' losses; policy gradient and regression, one PopArt (AMAGO-2's Dep/Dep).",
+        {},
+    ),
+    "bare": ("Critics regress the bare returns.", {"learning.popart": False}),
+    "dep-ind": ("AMAGO-2's Dep/Ind: policy gradient, two-hot critics.", {"learning.critic": "two-hot"}),
+    "ind-dep": ("AMAGO-2's Ind/Dep: filtered imitation, regression.", {"learning.actor": "filtered"}),
+    "ind-ind": ("AMAGO-2's Ind/Ind: filtered imitation, two-hot critics.", _IND_IND),
+    "two-hot": ("Two-hot critics and filtered imitation: AMAGO-2's Ind/Ind.", _IND_IND),
+    "hl-gauss": ("HL-Gauss critics and filtered imitation.", {**_IND_IND, "learning.critic": "hl-gauss"}),
+    "c51": ("C51 critics and filtered imitation.", {**_IND_IND, "learning.critic": "c51"}),
+    "filtered": ("Filtered imitation.", {"learning.actor": "filtered"}),
+    "policy-gradient": ("Policy gradient.", {"learning.actor": "policy-gradient"}),
+    "regression": ("Critics regress.", {"learning.critic": "regression"}),
+    "symlog-regression": ("Critics regress in symlog.", {"learning.critic": "symlog-regression"}),
+    **{
+        name: (f"Strategy: {entry.summary}", {"conflict.strategy": name})
+        for name, entry in STRATEGIES.items()
+        if name != "mean"
+    },
+    **{
+        name: (f"Rescaling: {entry.summary}", {"conflict.rescaling": name})
+        for name, entry in RESCALINGS.items()
+        if name != "none"
+    },
+}
+"""What a method can be made of: name -> what it is, and the settings that it changes. Adding one is one line."""
+assert set(VALUE_TARGETS) <= set(PARTS)
+
+_ALONE = Method(
+    name="single-task",
+    summary="One agent a task, each with its share of the steps: what the tasks give each other, or take.",
+    settings=_DEP_DEP,
+    alone=True,
+)
+STANDARD: tuple[str, ...] = (
+    *("mean", "dep-ind", "ind-dep", "two-hot", "hl-gauss"),
+    *("pcgrad", "pcgrad+two-hot", "cagrad", "gradnorm", "popart", "popart+pcgrad", "single-task"),
+)
+"""The usual comparison."""
+
+
+def find_method(name: str) -> Method:
+    """A method by its name: a part, several joined by "+" (``pcgrad+two-hot``; of two that set the same thing the later
+    one counts), or ``single-task``, which may have parts too (``single-task+two-hot``).
+
+    Raises:
+        ValueError: a part is unknown; the message names the nearest.
+    """
+    parts = [part for part in name.split("+") if part != _ALONE.name]
+    alone = len(parts) < len(name.split("+"))
+    settings: dict[str, Any] = dict(_DEP_DEP)
+    summaries = [_ALONE.summary] if alone else []
+    for part in parts:
+        if part not in PARTS:
+            raise ValueError(f"unknown method {part!r}; {nearest(part, [*PARTS, _ALONE.name])}")
+        summary, changed = PARTS[part]
+        settings |= changed
+        summaries.append(summary)
+    return Method(name=name, summary="; ".join(summaries), settings=settings, alone=alone)

@@ -1,0 +1,201 @@
+"""A study: what is compared, under which conditions, how often and for how long. Imports no torch."""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mtrl.config import RunConfig
+from mtrl.presets import preset
+from mtrl.study.conditions import PLAIN, Condition
+from mtrl.study.methods import Method
+from mtrl.study.settings import with_settings
+from tasks.registry import load_suite
+
+FILE = "study.json"
+_FORMAT = 1
+
+
+class StudyError(ValueError):
+    """What was asked for is no study, or another one than the folder's."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method under one condition with one seed."""
+
+    condition: str
+    method: str
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Below the study's folder."""
+        return Path("cells") / self.condition / self.method / f"s{self.seed}"
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.condition}, {self.method}, seed {self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A grid of runs on one suite. All cells have the same steps, updates, batch and evaluation; what a method or a
+    condition does not change is as the suite's preset and `settings` say."""
+
+    suite: str
+    """A suite's name or file."""
+    methods: tuple[Method, ...]
+    conditions: tuple[Condition, ...] = (PLAIN,)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    steps: int
+    """Environment steps of a cell, summed over all its tasks."""
+    evaluate_trials: int = 100
+    """Trials per task, on held-out seeds, that a cell's final score is the mean of."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of all cells that differ from the preset, by their place."""
+    rates: tuple[float, ...] = ()
+    """Learning rates of which each method gets the one that scores best in one run of its own; none: the preset's."""
+    baseline: str = ""
+    """The method that the others are compared with; default: "mean", else the first."""
+
+    def __post_init__(self) -> None:
+        """Refuse empty and ambiguous grids.
+
+        Raises:
+            StudyError: nothing to do, or a name twice.
+        """
+        for what, names in (
+            ("methods", [m.name for m in self.methods]),
+            ("conditions", [c.name for c in self.conditions]),
+            ("seeds", list(self.seeds)),
+        ):
+            if not names:
+                raise StudyError(f"a study needs {what}, found none")
+            twice = sorted({str(name) for name in names if names.count(name) > 1})
+            if twice:
+                raise StudyError(f"{what}: found twice: {', '.join(twice)}")
+        if self.steps < 1 or self.evaluate_trials < 2:
+            raise StudyError(
+                f"expected steps >= 1 and at least 2 evaluation trials, found {self.steps} and {self.evaluate_trials}"
+            )
+        names = [method.name for method in self.methods]
+        if self.baseline and self.baseline not in names:
+            raise StudyError(f"the baseline {self.baseline!r} is none of the methods {', '.join(names)}")
+        if not self.baseline:
+            object.__setattr__(self, "baseline", "mean" if "mean" in names else names[0])
+
+    def cells(self) -> Iterator[Cell]:
+        """All cells, seed by seed, so that an unfinished study has something of everything."""
+        for seed in self.seeds:
+            for condition in self.conditions:
+                for method in self.methods:
+                    yield Cell(condition.name, method.name, seed)
+
+    def method(self, name: str) -> Method:
+        """A method by its name."""
+        return next(method for method in self.methods if method.name == name)
+
+    def condition(self, name: str) -> Condition:
+        """A condition by its name."""
+        return next(condition for condition in self.conditions if condition.name == name)
+
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the suite's tasks."""
+        return load_suite(self.suite).task_names
+
+    def config(self, cell: Cell, *, rate: float | None = None) -> RunConfig:
+        """The configuration of a cell's run.
+
+        Args:
+            rate: learning rate; None: the preset's.
+        Raises:
+            ValueError: settings that do not exist or do not go together.
+        """
+        config = shortened(preset(self.suite), self.steps)
+        settings = {
+            "loop.learn_threads": 1,  # so that numbers do not depend on where a cell runs
+            **self.settings,
+            **self.method(cell.method).settings,
+            **self.condition(cell.condition).settings_of(cell.seed, self.tasks()),
+            **({} if rate is None else {"update.learning_rate": rate}),
+            "loop.seed": cell.seed,
+        }
+        return with_settings(config, settings)
+
+    def runs(self, cell: Cell, *, rate: float | None = None) -> dict[str, RunConfig]:
+        """The runs of a cell by their folder's name: one, or one a task with its share of the steps."""
+        config = self.config(cell, rate=rate)
+        if not self.method(cell.method).alone:
+            return {"run": config}
+        tasks = config.play.only or self.tasks()
+        share = shortened(config, self.steps // len(tasks))
+        return {task: with_settings(share, {"play.only": (task,)}) for task in tasks}
+
+
+def shortened(config: RunConfig, steps: int) -> RunConfig:
+    """The same run with other steps: exploration, evaluations and checkpoints in proportion, and so the first update of
+    a shorter run."""
+    share = steps / config.loop.steps
+    collect = dataclasses.replace(
+        config.collect,
+        explore_steps=max(1, round(config.collect.explore_steps * share)),
+        start_steps=round(config.collect.start_steps * min(1.0, share)),
+    )
+    loop = dataclasses.replace(
+        config.loop, steps=steps, evaluate_every=max(1, steps // 10), checkpoint_every=max(1, steps // 4)
+    )
+    return dataclasses.replace(config, collect=collect, loop=loop)
+
+
+def to_json(study: Study) -> dict[str, Any]:
+    """A study as it is stored; see `from_json`."""
+    tree = json.loads(json.dumps(dataclasses.asdict(study)))
+    return {"version": _FORMAT, **tree}
+
+
+def from_json(tree: Mapping[str, Any]) -> Study:
+    """The inverse of `to_json`.
+
+    Raises:
+        StudyError: it is no study of this version.
+    """
+    known = {f.name for f in dataclasses.fields(Study)}
+    try:
+        if tree["version"] != _FORMAT:
+            raise StudyError(f"expected a study of version {_FORMAT}, found {tree['version']}")
+        values = {name: value for name, value in tree.items() if name in known}
+        values["methods"] = tuple(Method(**method) for method in values["methods"])
+        values["conditions"] = tuple(Condition(**condition) for condition in values["conditions"])
+        return Study(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    except (KeyError, TypeError) as error:
+        raise StudyError(f"expected a study as this version writes it, found {str(tree)[:60]} ({error!r})") from error
+
+
+def extended(old: Study, new: Study) -> Study:
+    """The study of a folder, with the methods, conditions and seeds of another one beside its own.
+
+    Raises:
+        StudyError: they differ in what all cells have in common, or in what a name stands for.
+    """
+    for name in ("suite", "steps", "evaluate_trials", "settings", "rates"):
+        mine, theirs = to_json(old)[name], to_json(new)[name]
+        if mine != theirs:
+            raise StudyError(
+                f"the folder holds a study with {name} {mine}, not {theirs}: cells could not be compared; "
+                "choose another folder"
+            )
+    merged: dict[str, Any] = {}
+    for what in ("methods", "conditions"):
+        found = {entry.name: entry for entry in getattr(old, what)}
+        for entry in getattr(new, what):
+            before = found.setdefault(entry.name, entry)
+            if json.dumps(dataclasses.asdict(before)) != json.dumps(dataclasses.asdict(entry)):
+                raise StudyError(
+                    f"the folder's {entry.name!r} is another one of the {what}; give this one another name"
+                )
+        merged[what] = tuple(found.values())
+    seeds = tuple(dict.fromkeys((*old.seeds, *new.seeds)))
+    return dataclasses.replace(old, **merged, seeds=seeds)
