@@ -28,6 +28,8 @@ from mtrl.commands import (
     parse,
     read_settings,
 )
+from mtrl.study.commands import Compare, slurm_options
+from mtrl.study.study import check_study
 from tasks.registry import load_suite
 
 
@@ -65,6 +67,11 @@ def check(command: Command) -> None:
             raise MistakeError(f"--out: {command.folder} is a file")
         if not command.resume and command.folder.is_dir() and any(command.folder.iterdir()):
             raise MistakeError(f"{command.folder} is not empty: go on with --resume, or name another folder with --out")
+    elif isinstance(command, Compare):  # or Stress
+        with mistakes():
+            check_study(command.asked)
+        if command.folder.exists() and not command.folder.is_dir():
+            raise MistakeError(f"--out: {command.folder} is a file")
     elif isinstance(command, Suites | PreviewSuite):
         if command.name is not None:
             with mistakes():
@@ -89,6 +96,8 @@ def carry_out(command: Command) -> int:
             return _train(command)
         case Evaluate():
             return _evaluate(command)
+        case Compare():
+            return _compare(command)
         case Suites():
             return _suites(command)
         case CheckSuite():
@@ -131,6 +140,41 @@ def _evaluate(command: Evaluate) -> int:
 
         show_evaluation(result)
     return 0
+
+
+def _compare(command: Compare) -> int:
+    from mtrl.study.executors import make_executor
+    from mtrl.study.folder import StudyFolder
+    from mtrl.study.runner import run_study
+    from mtrl.study.table import StudyTable
+
+    folder = StudyFolder(command.folder)
+    if command.dry_run:
+        study = folder.extended(command.asked)
+        missing = folder.missing(study, retry_failed=command.retry_failed)
+        searches = folder.untuned(study)
+        print(f"{len(searches)} runs of the search for learning rates, {len(missing)} cells of {study.steps:,} steps")
+        for cell in (*searches, *missing):
+            print(f"  {cell}")
+        return 0
+    study = folder.open(command.asked, command=command.words())
+    executor = make_executor(
+        command.executor,
+        workers=command.workers,
+        address=command.address,
+        gpus=command.gpus,
+        slurm=slurm_options(command),
+    )
+    events = run_study(study, folder, executor, retry_failed=command.retry_failed)
+    try:
+        StudyTable(study, folder, parallel=executor.parallel).show(events)
+    finally:
+        events.close()
+    failed = [result for result in folder.results() if result["status"] == "failed"]
+    for result in failed:
+        print(f"failed: {result['condition']}, {result['method']}, seed {result['seed']}: {result['error']}")
+    print(f"The study is in {command.folder}. Next: python run.py report {command.folder}")
+    return 1 if failed else 0
 
 
 def _suites(command: Suites) -> int:
@@ -211,6 +255,8 @@ def _is_expected(error: Exception) -> bool:
 
 
 def _farewell(command: Command) -> str:
+    if isinstance(command, Compare):
+        return f"Stopped. The same command goes on:\n{command.words()}"
     if not isinstance(command, Train):
         return "Stopped."
     if not (command.folder / "config.json").is_file():

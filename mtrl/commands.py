@@ -18,6 +18,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 from mtrl.config import RunConfig, from_json
 from mtrl.flags import rules
 from mtrl.presets import preset
+from mtrl.study.commands import Compare, Stress
 from tasks.registry import SUITES
 
 
@@ -156,10 +157,12 @@ class Report:
     """The page; default: report.html in that folder. The figures go to a folder beside it."""
 
 
-Command = Train | Evaluate | Suites | CheckSuite | PreviewSuite | Methods | Report
+Command = Train | Evaluate | Compare | Stress | Suites | CheckSuite | PreviewSuite | Methods | Report
 COMMANDS: dict[str, type[Command]] = {
     "train": Train,
     "evaluate": Evaluate,
+    "compare": Compare,
+    "stress": Stress,
     "suites": Suites,
     "methods": Methods,
     "report": Report,

@@ -81,8 +81,8 @@ _PRESETS |= {
         update=UpdateConfig(sequences=12, learning_rate=1e-3, last_learning_rate=0.05),
         loop=LoopConfig(steps=300_000, evaluate_every=30_000, checkpoint_every=60_000),
     ),
-    # Two cores, half an hour. Lambda-returns carry rewards back at once, short windows make room for many different ones
-    # in a batch, and a slow policy head does not chase critics that know little: without these nothing was learnt here.
+    # Two cores, half an hour. Lambda-returns carry rewards back at once, short windows make room for many different
+    # ones in a batch, and a slow policy head does not chase critics that know little: without these nothing was learnt.
     "procgen-quick": RunConfig(
         suite="procgen-quick",
         agent=AgentConfig(

@@ -75,11 +75,11 @@ def load_suite(
         suite = dataclasses.replace(suite, sampling=sampling)  # type: ignore[arg-type]  # checked by Suite
     if invalid_actions is not None:
         suite = dataclasses.replace(suite, invalid_actions=invalid_actions)  # type: ignore[arg-type]  # checked by Suite
-    if only:
-        suite = suite.subset(only)
     if weights:
         suite = suite.with_values("weight", weights)
-    return suite.with_values("reward_scale", reward_scales) if reward_scales else suite
+    if reward_scales:
+        suite = suite.with_values("reward_scale", reward_scales)
+    return suite.subset(only) if only else suite  # last, so that what is said of other tasks is no mistake
 
 
 def make_simulator(task: "Task") -> "gymnasium.Env[Any, Any]":

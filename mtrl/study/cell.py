@@ -1,6 +1,8 @@
 """Running one cell of a study: train its runs, go on where they were stopped, evaluate, keep the result.
 
-Also a program, for executors that start processes: ``python -m mtrl.study.cell STUDY_FOLDER CONDITION METHOD SEED``.
+Also a program, for executors that start processes:
+
+    python -m mtrl.study.cell FOLDER CONDITION METHOD SEED [RATE]
 """
 
 import contextlib
@@ -8,40 +10,49 @@ import json
 import shutil
 import sys
 import traceback
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from mtrl.config import RunConfig, from_json, to_json
 from mtrl.study.result import Result, joined, result_of
 from mtrl.study.study import FILE, Cell, Study
 from mtrl.study.study import from_json as study_from_json
+from mtrl.training.log import finite
 
 RESULT = "result.json"
 
 
-def run_cell(study: Study, folder: Path, cell: Cell, *, rate: float | None = None) -> Result:
+def run_cell(study: Study, folder: Path, cell: Cell) -> Result:
     """Run a cell, or what is missing of it, in the study's folder. An error becomes part of the result.
 
-    Args:
-        rate: learning rate; None: the study's.
     Returns:
         The cell's line of ``results.jsonl``, also in `RESULT` in the cell's folder.
     """
-    named = {"condition": cell.condition, "method": cell.method, "seed": cell.seed}
+    named = asdict(cell)
     place = folder / cell.folder
     place.mkdir(parents=True, exist_ok=True)
+    (place / RESULT).unlink(missing_ok=True)
     _forget_peak_memory()
     try:
-        runs = study.runs(cell, rate=rate)
+        runs = study.runs(cell)
         found = joined([_run(config, place / name, study.evaluate_trials) for name, config in runs.items()])
-        result = {**named, "status": "done", "error": None, **found, "peak_memory_mib": peak_memory_mib()}
+        result: Result = finite(
+            {**named, "status": "done", "error": None, **found, "peak_memory_mib": peak_memory_mib()}
+        )
     except Exception as error:
         (place / "error.txt").write_text(traceback.format_exc())
         result = {**named, "status": "failed", "error": f"{type(error).__name__}: {error}"}
     fresh = place / f"{RESULT}.new"
-    fresh.write_text(json.dumps(_finite(result)))
+    fresh.write_text(json.dumps(result))
     fresh.replace(place / RESULT)
     return result
+
+
+def read_result(folder: Path, cell: Cell) -> Result | None:
+    """What `run_cell` left in the cell's folder; None: nothing."""
+    file = folder / cell.folder / RESULT
+    found: Result | None = json.loads(file.read_text()) if file.is_file() else None
+    return found
 
 
 def _run(config: RunConfig, folder: Path, trials: int) -> Result:
@@ -88,17 +99,16 @@ def _forget_peak_memory() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def _finite(result: Result) -> Any:
-    from mtrl.training.log import finite
-
-    return finite(result)
+def run_stored(folder: str, condition: str, method: str, seed: int, rate: float | None) -> Result:
+    """Run a cell of the study that a folder holds: plain arguments, for processes elsewhere."""
+    study = study_from_json(json.loads((Path(folder) / FILE).read_text()))
+    return run_cell(study, Path(folder), Cell(condition, method, seed, rate))
 
 
 def main(arguments: list[str]) -> int:
     """Run the cell that the arguments name."""
     folder, condition, method, seed, *rate = arguments
-    study = study_from_json(json.loads((Path(folder) / FILE).read_text()))
-    result = run_cell(study, Path(folder), Cell(condition, method, int(seed)), rate=float(rate[0]) if rate else None)
+    result = run_stored(folder, condition, method, int(seed), float(rate[0]) if rate else None)
     return 0 if result["status"] == "done" else 1
 
 

@@ -15,6 +15,7 @@ from mtrl.study.settings import with_settings
 from tasks.registry import load_suite
 
 FILE = "study.json"
+TUNING_SEED = 1_000_003
 _FORMAT = 1
 
 
@@ -29,15 +30,19 @@ class Cell:
     condition: str
     method: str
     seed: int
+    rate: float | None = None
+    """Learning rate; None: the preset's."""
 
     @property
     def folder(self) -> Path:
         """Below the study's folder."""
-        return Path("cells") / self.condition / self.method / f"s{self.seed}"
+        rate = "" if self.rate is None else f"-lr{self.rate:g}"
+        return Path("cells") / self.condition / self.method / f"s{self.seed}{rate}"
 
     def __str__(self) -> str:
         """For people."""
-        return f"{self.condition}, {self.method}, seed {self.seed}"
+        rate = "" if self.rate is None else f", learning rate {self.rate:g}"
+        return f"{self.condition}, {self.method}, seed {self.seed}{rate}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +75,11 @@ class Study:
         for what, names in (
             ("methods", [m.name for m in self.methods]),
             ("conditions", [c.name for c in self.conditions]),
-            ("seeds", list(self.seeds)),
+            ("seeds", [str(seed) for seed in self.seeds]),
         ):
             if not names:
                 raise StudyError(f"a study needs {what}, found none")
-            twice = sorted({str(name) for name in names if names.count(name) > 1})
+            twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise StudyError(f"{what}: found twice: {', '.join(twice)}")
         if self.steps < 1 or self.evaluate_trials < 2:
@@ -84,6 +89,8 @@ class Study:
         names = [method.name for method in self.methods]
         if self.baseline and self.baseline not in names:
             raise StudyError(f"the baseline {self.baseline!r} is none of the methods {', '.join(names)}")
+        if TUNING_SEED in self.seeds:
+            raise StudyError(f"seed {TUNING_SEED} is that of the search for learning rates; choose another one")
         if not self.baseline:
             object.__setattr__(self, "baseline", "mean" if "mean" in names else names[0])
 
@@ -93,6 +100,12 @@ class Study:
             for condition in self.conditions:
                 for method in self.methods:
                     yield Cell(condition.name, method.name, seed)
+
+    def tuning_cells(self) -> Iterator[Cell]:
+        """Runs that find each method's learning rate: one a rate, under the first condition, with a seed of its own."""
+        for method in self.methods:
+            for rate in self.rates:
+                yield Cell(self.conditions[0].name, method.name, TUNING_SEED, rate)
 
     def method(self, name: str) -> Method:
         """A method by its name."""
@@ -106,28 +119,27 @@ class Study:
         """Names of the suite's tasks."""
         return load_suite(self.suite).task_names
 
-    def config(self, cell: Cell, *, rate: float | None = None) -> RunConfig:
+    def config(self, cell: Cell) -> RunConfig:
         """The configuration of a cell's run.
 
-        Args:
-            rate: learning rate; None: the preset's.
         Raises:
             ValueError: settings that do not exist or do not go together.
         """
         config = shortened(preset(self.suite), self.steps)
         settings = {
             "loop.learn_threads": 1,  # so that numbers do not depend on where a cell runs
+            "loop.evaluate_trials": min(10, self.evaluate_trials),  # of a curve's points
             **self.settings,
             **self.method(cell.method).settings,
             **self.condition(cell.condition).settings_of(cell.seed, self.tasks()),
-            **({} if rate is None else {"update.learning_rate": rate}),
+            **({} if cell.rate is None else {"update.learning_rate": cell.rate}),
             "loop.seed": cell.seed,
         }
         return with_settings(config, settings)
 
-    def runs(self, cell: Cell, *, rate: float | None = None) -> dict[str, RunConfig]:
+    def runs(self, cell: Cell) -> dict[str, RunConfig]:
         """The runs of a cell by their folder's name: one, or one a task with its share of the steps."""
-        config = self.config(cell, rate=rate)
+        config = self.config(cell)
         if not self.method(cell.method).alone:
             return {"run": config}
         tasks = config.play.only or self.tasks()
@@ -145,9 +157,21 @@ def shortened(config: RunConfig, steps: int) -> RunConfig:
         start_steps=round(config.collect.start_steps * min(1.0, share)),
     )
     loop = dataclasses.replace(
-        config.loop, steps=steps, evaluate_every=max(1, steps // 10), checkpoint_every=max(1, steps // 4)
+        config.loop, steps=steps, evaluate_every=max(1, steps // 8), checkpoint_every=max(1, steps // 4)
     )
     return dataclasses.replace(config, collect=collect, loop=loop)
+
+
+def check_study(study: Study) -> None:
+    """Refuse, before anything runs, what some cell could not do.
+
+    Raises:
+        ValueError: no such suite or task, settings that do not go together, or too few steps.
+    """
+    for condition in study.conditions:
+        for method in study.methods:
+            for config in study.runs(Cell(condition.name, method.name, study.seeds[0])).values():
+                load_suite(config.suite, **dataclasses.asdict(config.play))
 
 
 def to_json(study: Study) -> dict[str, Any]:
@@ -166,10 +190,11 @@ def from_json(tree: Mapping[str, Any]) -> Study:
     try:
         if tree["version"] != _FORMAT:
             raise StudyError(f"expected a study of version {_FORMAT}, found {tree['version']}")
-        values = {name: value for name, value in tree.items() if name in known}
+        values: dict[str, Any] = {name: value for name, value in tree.items() if name in known}
         values["methods"] = tuple(Method(**method) for method in values["methods"])
         values["conditions"] = tuple(Condition(**condition) for condition in values["conditions"])
-        return Study(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        fitting: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return Study(**fitting)
     except (KeyError, TypeError) as error:
         raise StudyError(f"expected a study as this version writes it, found {str(tree)[:60]} ({error!r})") from error
 

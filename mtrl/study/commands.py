@@ -1,0 +1,168 @@
+"""`compare` and `stress`, as they are asked for on the command line. Imports neither torch nor a simulator.
+
+A command is a dataclass, its fields are the arguments and their docstrings the help (see `mtrl.commands`).
+"""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+import yaml
+from tyro.conf import Positional
+
+from mtrl.presets import preset
+from mtrl.study.conditions import PLAIN, Condition, frequency, mix, number_of_tasks, scales, spread, width
+from mtrl.study.file import load_study, placed, seeds_of
+from mtrl.study.methods import STANDARD, find_method
+from mtrl.study.study import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare:
+    """Train every method with every seed on one suite under one protocol, and report what can be told apart.
+
+    Can be stopped and called again at any time: what is there is kept, what is missing is run.
+    """
+
+    study: Annotated[Positional[str], tyro.conf.arg(metavar="SUITE|STUDY.yaml")]
+    """A suite (`run.py suites` lists them), or a file with a whole study."""
+    methods: str = ",".join(STANDARD)
+    """Names with commas between; `run.py methods` lists them, and + joins them, e.g. pcgrad+two-hot."""
+    seeds: str = "5"
+    """How many, or which, with commas between."""
+    steps: int | None = None
+    """Environment steps of every cell, over all tasks; default: the suite's preset."""
+    evaluate_trials: int = 100
+    """Trials per task, on held-out seeds, for a cell's score."""
+    learning_rates: str = ""
+    """Learning rates of which each method gets its best, found by one run each with a seed of its own; default: that of
+    the preset for all."""
+    set: tuple[str, ...] = ()
+    """Settings of all cells, e.g. `--set entropy_weight=0.02 agent.width=64`."""
+    baseline: str = ""
+    """Method that the others are compared with; default: mean, or the first."""
+    out: Path | None = None
+    """Folder of the study; default: studies/SUITE."""
+    executor: Literal["processes", "here", "ray", "slurm"] = "processes"
+    """Where cells run: in processes of this machine, one a core; in this process; on Ray; on Slurm."""
+    workers: int | None = None
+    """Processes, or Slurm jobs at a time; default: one a core, 64 jobs."""
+    address: str | None = None
+    """Of the Ray cluster; default: one that is there, else a new one on this machine."""
+    gpus: float = 0.0
+    """Share of a GPU that a cell gets from Ray; cells use it with `--set device=cuda`."""
+    slurm: tuple[str, ...] = ()
+    """Options of submitit, e.g. `--slurm slurm_partition=long timeout_min=240`."""
+    retry_failed: bool = False
+    """Run cells that failed again."""
+    dry_run: bool = False
+    """Say what would run, and run nothing."""
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """What is varied beside methods and seeds."""
+        return (PLAIN,)
+
+    @property
+    def asked(self) -> Study:
+        """The study that is asked for.
+
+        Raises:
+            ValueError: there is no such suite, method, setting, or they do not go together.
+        """
+        if _is_study(self.study):
+            return load_study(Path(self.study))
+        suite = str(Path(self.study).resolve()) if self.study.endswith((".yaml", ".yml")) else self.study
+        return Study(
+            suite=suite,
+            methods=tuple(find_method(name) for name in _names(self.methods)),
+            conditions=self.conditions(),
+            seeds=seeds_of(int(self.seeds) if self.seeds.isdigit() else _names(self.seeds)),
+            steps=preset(suite).loop.steps if self.steps is None else self.steps,
+            evaluate_trials=self.evaluate_trials,
+            settings=placed(dict(_pairs("--set", self.set))),
+            rates=tuple(map(float, _names(self.learning_rates))),
+            baseline=self.baseline,
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Where the study is kept."""
+        return self.out or Path("studies") / Path(self.study).stem.replace(":", "-")
+
+    def words(self) -> str:
+        """The command, to be called again."""
+        name = type(self).__name__.lower()
+        defaults = type(self)(study=self.study)
+        said = ["python", "run.py", name, self.study]
+        for key, value in vars(self).items():
+            if key in ("study", "retry_failed", "dry_run") or value == getattr(defaults, key):
+                continue
+            flag = f"--{key.replace('_', '-')}"
+            said += [flag, *map(str, value)] if isinstance(value, tuple) else [flag, str(value)]
+        return shlex.join(said)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stress(Compare):
+    """Compare methods while the tasks' rewards, or something else, are made harder to reconcile.
+
+    Each flag adds conditions; scores are always on the raw scale. Which task is favoured is drawn for every seed.
+    """
+
+    spread: str = ""
+    """Rewards multiplied by factors spread log-evenly, the largest so many times the least, e.g. 1,10,100,1000."""
+    scales: str = ""
+    """Rewards of named tasks multiplied, e.g. coinrun=100,climber=0.1."""
+    frequency: str = ""
+    """Tasks drawn unevenly often: the most frequent so many times the least."""
+    tasks: str = ""
+    """Numbers of the suite's tasks."""
+    width: str = ""
+    """Widths of backbone and heads."""
+    mix: tuple[str, ...] = ()
+    """Named groups of tasks, e.g. `--mix similar=A,B dissimilar=A,C`."""
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """As the flags say; the reward scale's spread, if none does."""
+        found = [
+            *(spread(float(value)) for value in _names(self.spread)),
+            *(frequency(float(value)) for value in _names(self.frequency)),
+            *(number_of_tasks(int(value)) for value in _names(self.tasks)),
+            *(width(int(value)) for value in _names(self.width)),
+            *(mix(name, _names(str(tasks))) for name, tasks in _pairs("--mix", self.mix, parse=False)),
+        ]
+        if self.scales:
+            factors = dict(_pairs("--scales", _names(self.scales)))
+            found.append(scales({task: float(factor) for task, factor in factors.items()}))
+        return tuple(found) or tuple(spread(value) for value in (1.0, 10.0, 100.0, 1000.0))
+
+
+def slurm_options(command: Compare) -> dict[str, Any]:
+    """Options of submitit."""
+    return dict(_pairs("--slurm", command.slurm))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _pairs(flag: str, words: Sequence[str], *, parse: bool = True) -> Iterator[tuple[str, Any]]:
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals and value):
+            raise ValueError(f"{flag}: expected name=value, found {word!r}")
+        yield name, yaml.safe_load(value) if parse else value
+
+
+def _is_study(name: str) -> bool:
+    """Whether a file describes a study; one with tasks is a suite."""
+    if not name.endswith((".yaml", ".yml")) or not Path(name).is_file():
+        return False
+    try:
+        tree = yaml.safe_load(Path(name).read_text())
+    except yaml.YAMLError:
+        return False  # the suite's check tells where
+    return isinstance(tree, dict) and "methods" in tree

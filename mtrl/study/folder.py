@@ -1,0 +1,150 @@
+"""A study's folder: what was asked (``study.json``) and what came out (``results.jsonl``, a line a cell)."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mtrl.study.study import FILE, Cell, Study, StudyError, extended, from_json, to_json
+
+Result = dict[str, Any]
+
+RESULTS = "results.jsonl"
+TUNING = "tuning.jsonl"
+
+
+class StudyFolder:
+    """Where a study is kept."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self, study: Study, *, command: str = "") -> Study:
+        """Begin the study, or add this one's methods, conditions and seeds to the one that is there.
+
+        Raises:
+            StudyError: the folder holds something else, or a study whose cells could not be compared with this one's.
+        """
+        held = self.path / FILE
+        if held.is_file():
+            study = self.extended(study)
+        elif self.path.is_dir() and any(self.path.iterdir()):
+            raise StudyError(f"{self.path} is not empty and holds no study: name another folder with --out")
+        self.path.mkdir(parents=True, exist_ok=True)
+        commands = [*self._stored().get("commands", []), command] if command else self._stored().get("commands", [])
+        _replace(
+            held,
+            json.dumps(
+                {
+                    **to_json(study),
+                    "command": command or self._stored().get("command", ""),
+                    "commands": list(dict.fromkeys(commands)),
+                },
+                indent=1,
+            )
+            + "\n",
+        )
+        return study
+
+    def extended(self, study: Study) -> Study:
+        """The study with what the folder has beside it; raises as `open`."""
+        return extended(self.read(), study) if (self.path / FILE).is_file() else study
+
+    def read(self) -> Study:
+        """The study as it was asked for.
+
+        Raises:
+            StudyError: there is none.
+        """
+        stored = self._stored()
+        if not stored:
+            raise StudyError(f"{self.path} is no study: it has no {FILE}")
+        return from_json(stored)
+
+    def results(self, name: str = RESULTS) -> list[Result]:
+        """The newest result of every cell, in the order of their first ones. A half-written last line is left out.
+
+        Raises:
+            StudyError: a line in the middle is damaged.
+        """
+        file = self.path / name
+        lines = file.read_bytes().split(b"\n") if file.is_file() else []
+        found: dict[tuple[Any, ...], Result] = {}
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                result = json.loads(line)
+                rate = result["rate"] if name == TUNING else None
+                found[result["condition"], result["method"], result["seed"], rate] = result
+            except (ValueError, KeyError, TypeError) as error:
+                if number == len(lines):
+                    break
+                raise StudyError(f"{file}, line {number}: expected a cell's result, found {line[:60]!r}") from error
+        return list(found.values())
+
+    def add(self, result: Result, name: str = RESULTS) -> None:
+        """Append a cell's result, whole or not at all."""
+        file = self.path / name
+        torn = file.is_file() and file.stat().st_size > 0 and not file.read_bytes().endswith(b"\n")
+        with file.open("ab") as out:
+            out.write((b"\n" if torn else b"") + json.dumps(result, separators=(",", ":")).encode() + b"\n")
+            out.flush()
+            os.fsync(out.fileno())
+
+    def missing(self, study: Study, *, retry_failed: bool = False) -> list[Cell]:
+        """Cells without a result; on request also those that failed. With their learning rates, where a search has
+        found these."""
+        settled = {
+            (r["condition"], r["method"], r["seed"])
+            for r in self.results()
+            if r["status"] == "done" or not retry_failed
+        }
+        rates = best_rates(study.rates, self.results(TUNING))
+        return [
+            replace(cell, rate=rates.get(cell.method))
+            for cell in study.cells()
+            if (cell.condition, cell.method, cell.seed) not in settled
+        ]
+
+    def untuned(self, study: Study) -> list[Cell]:
+        """Runs of the search for learning rates that are still to be made."""
+        made = {(r["method"], r["rate"]) for r in self.results(TUNING)}
+        return [cell for cell in study.tuning_cells() if (cell.method, cell.rate) not in made]
+
+    def _stored(self) -> dict[str, Any]:
+        held = self.path / FILE
+        if not held.is_file():
+            return {}
+        try:
+            stored = json.loads(held.read_text())
+        except ValueError as error:
+            raise StudyError(f"{held} is damaged: {error}") from error
+        if not isinstance(stored, dict):
+            raise StudyError(f"{held}: expected a JSON object, found {type(stored).__name__}")
+        return stored
+
+
+def _replace(file: Path, text: str) -> None:
+    fresh = file.with_name(f"{file.name}.new")
+    fresh.write_text(text)
+    fresh.replace(file)
+
+
+def best_rates(rates: Iterable[float], results: Iterable[Result]) -> dict[str, float]:
+    """By method, the learning rate whose run scored best; of methods all of whose runs are there.
+
+    A run that failed, or whose tasks have no score, loses to every other.
+    """
+    wanted = set(rates)
+    by_method: dict[str, dict[float, float]] = {}
+    for result in results:
+        score = result["evaluation"]["score"] if result["status"] == "done" else None
+        by_method.setdefault(result["method"], {})[result["rate"]] = float("-inf") if score is None else score
+    return {
+        method: max(sorted(scores), key=lambda rate: scores[rate])
+        for method, scores in by_method.items()
+        if wanted <= set(scores)
+    }

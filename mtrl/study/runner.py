@@ -1,0 +1,53 @@
+"""Running a study: what is missing, wherever the executor puts it, as events. Whoever asks for them may stop asking."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Literal
+
+from mtrl.study.executors.executor import Executor
+from mtrl.study.folder import RESULTS, TUNING, StudyFolder
+from mtrl.study.result import Result
+from mtrl.study.study import Cell, Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """Some cells are about to run."""
+
+    phase: Literal["tuning", "cells"]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A cell has a result, which is in the folder by now."""
+
+    cell: Cell
+    result: Result
+
+
+Event = Begun | Ended
+
+
+def run_study(
+    study: Study, folder: StudyFolder, executor: Executor, *, retry_failed: bool = False
+) -> Generator[Event, None, None]:
+    """Find the learning rates that are to be found, then run the cells that have no result.
+
+    Args:
+        study: as `StudyFolder.open` returned it.
+        retry_failed: also those that failed.
+    """
+    # Cells know their learning rates only when the search is over.
+    for name in (TUNING, RESULTS):
+        cells = folder.untuned(study) if name == TUNING else folder.missing(study, retry_failed=retry_failed)
+        if not cells:
+            continue
+        yield Begun(phase="tuning" if name == TUNING else "cells", cells=tuple(cells))
+        running = executor.run(study, folder.path, cells)
+        try:
+            for cell, result in running:
+                folder.add(result, name)
+                yield Ended(cell=cell, result=result)
+        finally:
+            running.close()
