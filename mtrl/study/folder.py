@@ -86,11 +86,11 @@ class StudyFolder:
         return list(found.values())
 
     def add(self, result: Result, name: str = RESULTS) -> None:
-        """Append a cell's result, whole or not at all."""
-        file = self.path / name
-        torn = file.is_file() and file.stat().st_size > 0 and not file.read_bytes().endswith(b"\n")
-        with file.open("ab") as out:
-            out.write((b"\n" if torn else b"") + json.dumps(result, separators=(",", ":")).encode() + b"\n")
+        """Append a cell's result; what a process that died left of a line goes."""
+        with (self.path / name).open("a+b") as out:
+            out.seek(0)
+            out.truncate(out.read().rfind(b"\n") + 1)
+            out.write(json.dumps(result, separators=(",", ":")).encode() + b"\n")
             out.flush()
             os.fsync(out.fileno())
 

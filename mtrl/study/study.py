@@ -91,8 +91,12 @@ class Study:
             raise StudyError(f"the baseline {self.baseline!r} is none of the methods {', '.join(names)}")
         if TUNING_SEED in self.seeds:
             raise StudyError(f"seed {TUNING_SEED} is that of the search for learning rates; choose another one")
-        if not self.baseline:
-            object.__setattr__(self, "baseline", "mean" if "mean" in names else names[0])
+
+    @property
+    def compared_with(self) -> str:
+        """The method that the others are compared with."""
+        names = [method.name for method in self.methods]
+        return self.baseline or ("mean" if "mean" in names else names[0])
 
     def cells(self) -> Iterator[Cell]:
         """All cells, seed by seed, so that an unfinished study has something of everything."""
@@ -177,7 +181,7 @@ def check_study(study: Study) -> None:
 def to_json(study: Study) -> dict[str, Any]:
     """A study as it is stored; see `from_json`."""
     tree = json.loads(json.dumps(dataclasses.asdict(study)))
-    return {"version": _FORMAT, **tree}
+    return {"version": _FORMAT, **tree, "baseline": study.compared_with}
 
 
 def from_json(tree: Mapping[str, Any]) -> Study:

@@ -1,0 +1,186 @@
+"""Studies that really run: here, in processes, on Ray, through submitit; stopped, resumed, with failures."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtrl.study.cell import run_cell
+from mtrl.study.executors import make_executor
+from mtrl.study.executors.here import Here
+from mtrl.study.executors.processes import Processes
+from mtrl.study.folder import RESULTS, TUNING, StudyFolder
+from mtrl.study.result import Result
+from mtrl.study.runner import Begun, run_study
+from mtrl.study.study import Cell, Study
+from tests.mtrl.study.builders import TINY, study
+
+COSTS = ("seconds", "peak_memory_mib")
+
+
+def bare(result: Any) -> Any:
+    """Without what two runs of the same cell may differ in."""
+    if isinstance(result, dict):
+        return {key: bare(value) for key, value in result.items() if key not in COSTS}
+    return [bare(value) for value in result] if isinstance(result, list) else result
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
+    """The results of the small study in this process."""
+    folder = StudyFolder(tmp_path_factory.mktemp("here"))
+    for _ in run_study(folder.open(study()), folder, Here()):
+        pass
+    return folder.results()
+
+
+def test_a_result_has_all_that_a_report_needs(here: list[Result]) -> None:
+    assert [r["status"] for r in here] == ["done"] * 4
+    first = here[0]
+    assert (first["condition"], first["method"], first["seed"]) == ("plain", "mean", 0)
+    assert first["steps"] == 1600 and first["updates"] > 10 and first["parameters"] > 500
+    assert first["peak_memory_mib"] > 100
+    assert first["evaluation"]["tasks"]["RepeatFirstEasy"]["trials"] == 3
+    assert first["evaluation"]["score"] is not None
+    assert [point["steps"] for point in first["curve"]][-1] == 1600 and len(first["curve"]) >= 7
+    assert {"low", "high", "mean", "std"} == set(first["learning"][-1]["target"]["RepeatFirstEasy"])
+    assert 0 <= first["learning"][-1]["imitated"]["RepeatFirstEasy"] <= 1
+    assert first["conflict"]["tasks"] == ["RepeatFirstEasy"] and first["conflict"]["over_time"]
+
+
+def test_methods_have_the_same_size_steps_and_updates(here: list[Result]) -> None:
+    for what in ("parameters", "steps", "updates"):
+        assert len({result[what] for result in here}) == 1
+
+
+@pytest.mark.parametrize("name", ["processes", "ray", "slurm"])
+def test_every_executor_gets_the_same_numbers(name: str, here: list[Result], tmp_path: Path) -> None:
+    if name == "ray":
+        pytest.importorskip("ray", reason="Ray is not installed")
+        executor = make_executor("ray", address="local")
+    elif name == "slurm":
+        pytest.importorskip("submitit", reason="submitit is not installed")
+        from mtrl.study.executors.slurm import Slurm
+
+        executor = Slurm({"timeout_min": 10}, cluster="local")
+    else:
+        executor = make_executor(name, workers=2)
+    folder = StudyFolder(tmp_path)
+    asked = study(seeds=(0,))
+    events = list(run_study(folder.open(asked), folder, executor))
+    assert isinstance(events[0], Begun) and len(events) == 3
+    expected = [result for result in here if result["seed"] == 0]
+    found = sorted(folder.results(), key=lambda r: str(r["method"]))
+    assert bare(found) == bare(expected)
+    assert not list(run_study(asked, folder, executor))
+
+
+def test_a_cell_that_was_stopped_goes_on_and_ends_with_the_same_bits(here: list[Result], tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    asked = folder.open(study(seeds=(0,), methods=study("mean").methods))
+    command = [sys.executable, "-m", "mtrl.study.cell", str(tmp_path), "plain", "mean", "0"]
+    place = tmp_path / Cell("plain", "mean", 0).folder
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[3])
+    while not list(place.glob("run/checkpoints/step-*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (place / "result.json").exists() and folder.missing(asked)
+    result = run_cell(asked, tmp_path, Cell("plain", "mean", 0))
+    assert bare(result) == bare(here[0])
+    assert not list(place.glob("run/checkpoints/replay/*"))
+
+
+def test_stopping_a_study_stops_its_processes(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    asked = folder.open(study(steps=400_000, settings=TINY))
+    with closing(Processes(2).run(asked, tmp_path, list(asked.cells()))) as running:
+        # The first result would come after minutes.
+        threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            next(running)
+    assert not folder.results()
+    alive = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout
+    assert not alive.strip()
+
+
+def test_a_failure_is_a_result_and_the_others_go_on(tmp_path: Path, monkeypatch: Any) -> None:
+    from mtrl.study import cell as module
+
+    right = module._run
+
+    def sometimes(config: Any, folder: Path, trials: int) -> Result:
+        if config.conflict.strategy == "pcgrad":
+            raise RuntimeError("the losses are NaN")
+        return right(config, folder, trials)
+
+    monkeypatch.setattr(module, "_run", sometimes)
+    folder = StudyFolder(tmp_path)
+    asked = folder.open(study(seeds=(0,)))
+    list(run_study(asked, folder, Here()))
+    states = {result["method"]: (result["status"], result["error"]) for result in folder.results()}
+    assert states == {"mean": ("done", None), "pcgrad": ("failed", "RuntimeError: the losses are NaN")}
+    assert "Traceback" in (tmp_path / Cell("plain", "pcgrad", 0).folder / "error.txt").read_text()
+    assert not list(run_study(asked, folder, Here()))
+    monkeypatch.setattr(module, "_run", right)
+    list(run_study(asked, folder, Here(), retry_failed=True))
+    assert {result["status"] for result in folder.results()} == {"done"}
+
+
+def test_a_process_that_dies_is_a_failed_cell(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    asked = folder.open(study("mean", steps=400_000, seeds=(0,)))
+    with closing(Processes(1).run(asked, tmp_path, list(asked.cells()))) as running:
+        threading.Timer(3.0, subprocess.run, (["pkill", "-9", "-f", str(tmp_path)],), {"check": False}).start()
+        _, result = next(running)
+    assert result["status"] == "failed" and "was killed by signal 9 (out of memory?)" in result["error"]
+
+
+def test_the_search_gives_each_method_a_rate_before_its_cells_run(tmp_path: Path) -> None:
+    class Pretend:
+        parallel = 1
+
+        def run(self, study: Study, folder: Path, cells: Sequence[Cell]) -> Generator[tuple[Cell, Result], None, None]:
+            for cell in cells:
+                best = 1e-3 if cell.method == "mean" else 1e-4
+                score = -abs((cell.rate or 0.0) - best)
+                named = {"condition": cell.condition, "method": cell.method, "seed": cell.seed, "rate": cell.rate}
+                yield cell, {**named, "status": "done", "error": None, "evaluation": {"score": score, "tasks": {}}}
+
+    folder = StudyFolder(tmp_path)
+    asked = folder.open(study(rates=(1e-2, 1e-3, 1e-4)))
+    phases = [event.phase for event in run_study(asked, folder, Pretend()) if isinstance(event, Begun)]
+    assert phases == ["tuning", "cells"]
+    assert len(folder.results(TUNING)) == 6 and len(folder.results(RESULTS)) == 4
+    assert {(r["method"], r["rate"]) for r in folder.results()} == {("mean", 1e-3), ("pcgrad", 1e-4)}
+
+
+def test_one_agent_a_task_has_the_scores_of_all_and_the_cost_of_all(tmp_path: Path) -> None:
+    two = {**TINY, "play.only": ("RepeatFirstEasy", "RepeatPreviousEasy")}
+    asked = StudyFolder(tmp_path).open(study("mean", "single-task", suite="popgym-quick", seeds=(0,), settings=two))
+    together, alone = (run_cell(asked, tmp_path, cell) for cell in asked.cells())
+    assert list(alone["evaluation"]["tasks"]) == list(together["evaluation"]["tasks"])
+    assert alone["steps"] == together["steps"] == 1600
+    assert alone["parameters"] > 1.5 * together["parameters"] and alone["conflict"] is None
+    scores = [entry["score"] for entry in alone["evaluation"]["tasks"].values()]
+    assert alone["evaluation"]["score"] == pytest.approx(sum(scores) / 2)
+    assert json.loads((tmp_path / Cell("plain", "single-task", 0).folder / "result.json").read_text()) == alone
+
+
+def test_what_ray_needs_is_said_where_it_is_missing(monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(ImportError, match=r"pip install 'gradient-conflict\[ray\]'"):
+        make_executor("ray")
+    with pytest.raises(ImportError, match=r"pip install 'gradient-conflict\[slurm\]'"):
+        make_executor("slurm")

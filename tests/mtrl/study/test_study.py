@@ -1,0 +1,152 @@
+"""Grids, their configurations, their folder."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from mtrl.presets import preset
+from mtrl.study.conditions import PLAIN, spread
+from mtrl.study.folder import TUNING, StudyFolder, best_rates
+from mtrl.study.methods import Method, find_method
+from mtrl.study.study import Cell, Study, StudyError, check_study, extended, from_json, shortened, to_json
+from tests.mtrl.study.builders import study
+
+QUICK = Study(suite="popgym-quick", methods=(find_method("mean"), find_method("two-hot")), steps=40_000)
+
+
+def test_all_cells_share_everything_but_what_they_are_about() -> None:
+    """Method by method, seed by seed: the same steps, batch, size, evaluation."""
+    one, other = (QUICK.config(Cell("plain", method, 3)) for method in ("mean", "two-hot"))
+    for group in ("play", "agent", "collect", "update", "loop"):
+        assert getattr(one, group) == getattr(other, group)
+    assert one.learning != other.learning and one.loop.seed == 3 and one.loop.steps == 40_000
+
+
+def test_a_shorter_run_explores_in_proportion() -> None:
+    whole, half = preset("popgym-quick"), shortened(preset("popgym-quick"), 100_000)
+    assert half.collect.explore_steps * 2 == whole.collect.explore_steps
+    assert half.collect.start_steps * 2 == whole.collect.start_steps
+    assert shortened(whole, 400_000).collect.start_steps == whole.collect.start_steps
+
+
+def test_agents_of_single_tasks_share_the_steps() -> None:
+    alone = dataclasses.replace(QUICK, methods=(find_method("single-task"),))
+    runs = alone.runs(Cell("plain", "single-task", 0))
+    assert list(runs) == list(alone.tasks()) and len(runs) == 5
+    for task, config in runs.items():
+        assert config.play.only == (task,) and config.loop.steps == 8000
+
+
+def test_seeds_come_first_so_that_an_unfinished_study_has_something_of_everything() -> None:
+    grid = dataclasses.replace(QUICK, conditions=(PLAIN, spread(10.0)), seeds=(0, 1))
+    cells = list(grid.cells())
+    assert len(cells) == len(set(cells)) == 8
+    assert [cell.seed for cell in cells] == [0] * 4 + [1] * 4
+
+
+def test_a_study_survives_its_file(tmp_path: Path) -> None:
+    asked = study(conditions=(PLAIN, spread(10.0)), rates=(1e-3, 1e-4), baseline="pcgrad")
+    back = from_json(json.loads(json.dumps(to_json(asked))))
+    for cell in (*asked.cells(), *asked.tuning_cells()):
+        assert back.config(cell) == asked.config(cell)
+    folder = StudyFolder(tmp_path / "x")
+    folder.open(asked)
+    assert to_json(folder.read()) == to_json(asked)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"methods": ()}, "needs methods, found none"),
+        ({"seeds": (1, 1)}, "seeds: found twice: 1"),
+        ({"steps": 0}, "expected steps >= 1"),
+        ({"evaluate_trials": 1}, "at least 2 evaluation trials"),
+        ({"baseline": "cagrad"}, "the baseline 'cagrad' is none of the methods mean, pcgrad"),
+        ({"seeds": (1_000_003,)}, "is that of the search for learning rates"),
+    ],
+)
+def test_grids_that_cannot_be_are_refused(settings: dict[str, object], says: str) -> None:
+    with pytest.raises(StudyError, match=says):
+        study(**settings)
+
+
+def test_what_a_cell_could_not_do_is_refused_before_any_runs() -> None:
+    with pytest.raises(ValueError, match="has no task 'RepeatFrst'; did you mean RepeatFirstEasy"):
+        check_study(study(settings={"play.only": ("RepeatFrst",)}))
+    with pytest.raises(ValueError, match="must exceed start_steps"):
+        check_study(study(settings={"collect.start_steps": 5000}))
+    with pytest.raises(ValueError, match="unknown suite"):
+        check_study(study(suite="popgym-quck"))
+
+
+def test_a_study_grows_by_methods_conditions_and_seeds() -> None:
+    grown = extended(study("mean", seeds=(0,)), study("pcgrad", "mean", seeds=(2, 0), conditions=(spread(10.0),)))
+    assert [m.name for m in grown.methods] == ["mean", "pcgrad"]
+    assert [c.name for c in grown.conditions] == ["plain", "spread-10"]
+    assert grown.seeds == (0, 2) and grown.compared_with == "mean"
+
+
+def test_another_study_does_not_go_into_the_same_folder(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "x")
+    folder.open(study())
+    with pytest.raises(StudyError, match="holds a study with steps 1600, not 3200: cells could not be compared"):
+        folder.open(study(steps=3200))
+    own = Method(name="pcgrad", settings={"conflict.strategy": "cagrad"})
+    with pytest.raises(StudyError, match="the folder's 'pcgrad' is another one of the methods"):
+        folder.open(study(methods=(own,)))
+    (tmp_path / "y").mkdir()
+    (tmp_path / "y" / "thesis.tex").write_text("")
+    with pytest.raises(StudyError, match="is not empty and holds no study"):
+        StudyFolder(tmp_path / "y").open(study())
+    with pytest.raises(StudyError, match="is no study: it has no study.json"):
+        StudyFolder(tmp_path / "z").read()
+
+
+def done(method: str, seed: int, **more: object) -> dict[str, object]:
+    score = {"evaluation": {"score": more.pop("score", 0.5), "tasks": {}}}
+    return {"condition": "plain", "method": method, "seed": seed, "rate": None, "status": "done", **score, **more}
+
+
+def test_only_what_is_missing_is_run_and_failures_on_request(tmp_path: Path) -> None:
+    folder, asked = StudyFolder(tmp_path), study()
+    folder.open(asked)
+    folder.add(done("mean", 0))
+    folder.add({**done("mean", 1), "status": "failed"})
+    assert folder.missing(asked) == [Cell("plain", "pcgrad", 0), Cell("plain", "pcgrad", 1)]
+    assert Cell("plain", "mean", 1) in folder.missing(asked, retry_failed=True)
+    folder.add(done("mean", 1))
+    assert [r["status"] for r in folder.results()] == ["done", "done"]
+
+
+def test_a_half_written_line_is_left_out_and_written_anew(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    folder.open(study())
+    folder.add(done("mean", 0))
+    with (tmp_path / "results.jsonl").open("a") as file:
+        file.write('{"condition": "plain", "meth')
+    assert len(folder.results()) == 1
+    folder.add(done("pcgrad", 0))
+    assert [result["method"] for result in folder.results()] == ["mean", "pcgrad"]
+
+
+def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    (tmp_path / "results.jsonl").write_text("nonsense\n")
+    folder.add(done("mean", 0))
+    with pytest.raises(StudyError, match="line 1: expected a cell's result, found b'nonsense'"):
+        folder.results()
+
+
+def test_a_method_gets_the_rate_that_scored_best_and_no_failed_one(tmp_path: Path) -> None:
+    asked = study(rates=(1e-2, 1e-3, 1e-4))
+    folder = StudyFolder(tmp_path)
+    folder.open(asked)
+    assert len(folder.untuned(asked)) == 6 and all(cell.rate is None for cell in folder.missing(asked))
+    for rate, score in ((1e-2, None), (1e-3, 0.2), (1e-4, 0.1)):
+        status = "failed" if rate == 1e-2 else "done"
+        folder.add(done("mean", 1_000_003, rate=rate, score=score, status=status), TUNING)
+    assert {cell.method for cell in folder.untuned(asked)} == {"pcgrad"}
+    assert {cell.rate for cell in folder.missing(asked) if cell.method == "mean"} == {1e-3}
+    assert best_rates((), []) == {}
