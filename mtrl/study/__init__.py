@@ -1,0 +1,1 @@
+"""Studies: many runs compared under one protocol, and what their numbers support."""
