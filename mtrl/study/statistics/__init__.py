@@ -1,0 +1,1 @@
+"""What the scores of several runs support: aggregates, intervals, comparisons; pure functions, without torch."""
