@@ -20,6 +20,7 @@ from mtrl.commands import (
     Evaluate,
     Methods,
     MistakeError,
+    Play,
     PreviewSuite,
     Report,
     Suites,
@@ -28,9 +29,11 @@ from mtrl.commands import (
     parse,
     read_settings,
 )
+from mtrl.config import RunConfig
+from mtrl.report.video.formats import check_format
 from mtrl.study.commands import Compare, slurm_options
 from mtrl.study.study import check_study
-from tasks.registry import load_suite
+from tasks.registry import load_suite, nearest
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,12 +84,27 @@ def check(command: Command) -> None:
     elif isinstance(command, CheckSuite):
         if not command.file.is_file():
             raise MistakeError(f"there is no file {command.file}; `run.py suites NAME` shows a built-in suite")
-    elif isinstance(command, (Evaluate, Report)):
+    elif isinstance(command, (Evaluate, Report, Play)):
         if not command.run.is_dir():
             raise MistakeError(f"there is no folder {command.run}{_nearby(command.run)}")
         if not (command.run / "config.json").is_file():
             raise MistakeError(f"{command.run} is no run: it has no config.json{_nearby(command.run)}")
-        read_settings(command.run / "config.json")
+        settings = read_settings(command.run / "config.json")
+        if isinstance(command, Play):
+            _check_play(command, settings)
+
+
+def _check_play(command: Play, settings: RunConfig) -> None:
+    with mistakes("--out: "):
+        check_format(command.out)
+    if not any((command.run / "checkpoints").glob("step-*")):
+        raise MistakeError(f"{command.run} has no checkpoint yet: let it train longer")
+    with mistakes():
+        names = [task.name for task in load_suite(settings.suite, **asdict(settings.play)).all_tasks]
+    if command.task is None and len(names) > 1:
+        raise MistakeError(f"--task: expected one of {', '.join(names)}")
+    if command.task is not None and command.task not in names:
+        raise MistakeError(f"--task: {settings.suite} has no task {command.task!r}; {nearest(command.task, names)}")
 
 
 def carry_out(command: Command) -> int:
@@ -108,6 +126,8 @@ def carry_out(command: Command) -> int:
             return _methods(command)
         case Report():
             return _report(command)
+        case Play():
+            return _play(command)
 
 
 def _train(command: Train) -> int:
@@ -238,6 +258,33 @@ def _report(command: Report) -> int:
     page = command.out or command.run / "report.html"
     pictures = write_report(command.run, page)
     print(f"{page}\n{len(pictures)} figures in {pictures[0].parent}" if pictures else f"{page}\nno figures yet")
+    return 0
+
+
+def _play(command: Play) -> int:
+    from mtrl.report.video.film import film_run
+    from mtrl.report.video.story import Moment
+
+    def tell(moment: Moment) -> None:
+        if sys.stderr.isatty() and moment.step % 20 == 0:
+            print(f"\rtrial {moment.trial + 1}, step {moment.step:,}", end="", file=sys.stderr, flush=True)
+
+    with redirect_stdout(sys.stderr):
+        filmed = film_run(
+            command.run,
+            command.task,
+            command.out,
+            trials=command.trials,
+            seed=command.seed,
+            greedy=True if command.greedy else None,
+            fps=command.fps,
+            progress=tell,
+        )
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+    print(command.out)
+    for trial, found in enumerate(filmed):
+        print(f"trial {trial + 1}: return {found.return_:z.2f} in {found.steps:,} steps")
     return 0
 
 

@@ -157,7 +157,36 @@ class Report:
     """The page; default: report.html in that folder. The figures go to a folder beside it."""
 
 
-Command = Train | Evaluate | Compare | Stress | Suites | CheckSuite | PreviewSuite | Methods | Report
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """Film a run's newest checkpoint at play, as evaluation plays: what the simulator shows, and beside it rewards, the
+    critic's value and the policy."""
+
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Folder of the run."""
+    out: Path
+    """The film: .mp4 (`pip install '.[video]'`) or .gif; .png for a sheet of six frames."""
+    task: str | None = None
+    """Name of a task of the run's suite, held out or not; default: the only one."""
+    trials: int = 1
+    """Trials, from 1 to 100, one after the other: those that `evaluate --episodes TRIALS` plays with the same seed."""
+    seed: int = 0
+    """Which of the held-out seeds, as for `evaluate`."""
+    greedy: bool = False
+    """Take the most likely action; default: as the run's settings say."""
+    fps: float | None = None
+    """Steps a second, above 0 and up to 50; default: 12, and 4 where there is only text to read."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.trials <= 100 or self.seed < 0:
+            raise ValueError(
+                f"expected --trials from 1 to 100 and --seed of at least 0, found {self.trials} and {self.seed}"
+            )
+        if self.fps is not None and not 0 < self.fps <= 50:
+            raise ValueError(f"expected --fps above 0 and up to 50, found {self.fps}")
+
+
+Command = Train | Evaluate | Compare | Stress | Suites | CheckSuite | PreviewSuite | Methods | Report | Play
 COMMANDS: dict[str, type[Command]] = {
     "train": Train,
     "evaluate": Evaluate,
@@ -166,6 +195,7 @@ COMMANDS: dict[str, type[Command]] = {
     "suites": Suites,
     "methods": Methods,
     "report": Report,
+    "play": Play,
 }
 SUITES_COMMANDS: dict[str, type[Command]] = {"check": CheckSuite, "preview": PreviewSuite}
 """What may follow `suites` in place of a name."""

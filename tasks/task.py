@@ -41,7 +41,8 @@ class Task:
     """Builds the simulator; None: the source that the id names does.
 
     A simulator is a `gymnasium.Env` that draws all its randomness from ``reset(seed=...)``. If it has a true attribute
-    ``marks_attempts``, it is also told the attempt's number, by ``options={"attempt": 0}`` and so on.
+    ``marks_attempts``, it is also told the attempt's number, by ``options={"attempt": 0}`` and so on. It may name its
+    actions for people, in a tuple ``action_names``.
     """
 
     def __post_init__(self) -> None:

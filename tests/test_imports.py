@@ -55,6 +55,8 @@ def test_imports_follow_the_arrows(package: str) -> None:
         (["train", "popgym-quick", "--resume", "--out", "no-such-folder"], 2),
         (["evaluate", "no-such-folder"], 2),
         (["report", "no-such-folder"], 2),
+        (["play", "--help"], 0),
+        (["play", "no-such-folder", "--out", "film.gif"], 2),
         (["methods", "--json"], 0),
         (["bogus"], 2),
     ],

@@ -15,6 +15,7 @@ from conflict.value.value_target import ValueTarget
 from mtrl.agent.config import AgentConfig
 from mtrl.agent.critic import CriticEnsemble
 from mtrl.agent.encoders.timestep import Sequences, TimestepEncoder
+from mtrl.agent.insight import Insight, look_inside
 from mtrl.agent.memory.gru import GRU
 from mtrl.agent.memory.memory import Memory, State
 from mtrl.agent.memory.transformer import Transformer
@@ -118,6 +119,18 @@ class Agent(nn.Module):
         """
         features = self.memory.step(self.encoder(observation), observation["time"].long(), state)
         return self.policy.act(features, self.acting, allowed, greedy=greedy, generator=generator)
+
+    @torch.no_grad()
+    def inspect(self, observation: dict[str, Tensor], state: State, allowed: Tensor | None, task_id: Tensor) -> Insight:
+        """What the agent thinks of what it sees before it acts. Nothing changes, neither `state` nor a generator.
+
+        Args:
+            observation, state, allowed: as for `act`.
+            task_id: [actor] the tasks; read where the critics' unit is each task's own.
+        """
+        unchanged = {key: value.clone() for key, value in state.items()}
+        features = self.memory.step(self.encoder(observation), observation["time"].long(), unchanged)
+        return look_inside(self, features, allowed, task_id)
 
     def trained_parameters(self) -> dict[str, nn.Parameter]:
         """What the optimizer moves: all but the target critics."""

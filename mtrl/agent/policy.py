@@ -73,6 +73,11 @@ class Policy(nn.Module, ABC):
     def entropy(self, params: Tensor) -> Float[Tensor, "row discount"]:
         """Entropy in nats."""
 
+    @abstractmethod
+    def outline(self, params: Tensor) -> Float[Tensor, "row discount *shape"]:
+        """What a picture of the distributions shows: the probability of every action, or of every number of a
+        continuous action the quantiles of 16, 50 and 84%, [row, discount, 3, size]."""
+
 
 class DiscretePolicy(Policy):
     """A categorical distribution; its parameters are log-probabilities [row, discount, action]."""
@@ -147,6 +152,9 @@ class DiscretePolicy(Policy):
     def entropy(self, params: Float[Tensor, "row discount action"]) -> Float[Tensor, "row discount"]:
         # An action that is not allowed has log-probability minus infinity and adds nothing.
         return -(params.exp() * params.clamp_min(-1e9)).sum(dim=-1)
+
+    def outline(self, params: Float[Tensor, "row discount action"]) -> Float[Tensor, "row discount action"]:
+        return params.exp()
 
 
 def _log_softmax(logits: Tensor, allowed: Tensor | None) -> Tensor:

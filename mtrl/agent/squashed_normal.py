@@ -104,6 +104,12 @@ class SquashedNormalPolicy(Policy):
         squashing = _log_slope(x) @ self.node_weights.to(mean.dtype)
         return ((log_std + 0.5 * math.log(2 * math.pi * math.e) + squashing) * own).sum(dim=-1)
 
+    def outline(self, params: Float[Tensor, "row discount 3 size"]) -> Float[Tensor, "row discount 3 size"]:
+        """One standard deviation to either side, squashed: squashing keeps quantiles."""
+        mean, log_std, own = params.unbind(-2)
+        std = torch.exp(log_std)
+        return torch.tanh(torch.stack([mean - std, mean, mean + std], dim=-2)) * own[..., None, :]
+
 
 def _bounded(raw: Float[Tensor, "*lead 2 size"], own: Tensor | None) -> Float[Tensor, "*lead 3 size"]:
     mean = _MOST_MEAN * torch.tanh(raw[..., 0, :] / _MOST_MEAN)

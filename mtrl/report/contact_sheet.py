@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from mtrl.report.grid_picture import draw_grid
+from mtrl.report.lettering import cut, font
 from tasks.compose.watch import Sight
 
 STRIP_STEPS = 48
@@ -36,11 +35,11 @@ def draw_sheet(name: str, description: str, sights: Sequence[Sight], held_out: s
     width = max(columns, 2) * (TILE + MARGIN) + MARGIN
     sheet = Image.new("RGB", (width, sum(heights) + MARGIN * (len(lines) + 1) + HEADER), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN, 10), name, fill=INK, font=_font(20, bold=True))
+    draw.text((MARGIN, 10), name, fill=INK, font=font(20, "bold"))
     count = f"{len(sights)} tasks" + (f", {len(held_out)} of them held out" if held_out else "")
-    draw.text((MARGIN, 36), _cut(f"{count}. {description}", width - 2 * MARGIN, 12), fill=PALE, font=_font(12))
+    draw.text((MARGIN, 36), cut(f"{count}. {description}", width - 2 * MARGIN, 12), fill=PALE, font=font(12))
     legend = "image, grid and vector: what the agent sees; render: the simulator's drawing, which it does not see"
-    draw.text((MARGIN, 54), _cut(legend, width - 2 * MARGIN, 11), fill=PALE, font=_font(11))
+    draw.text((MARGIN, 54), cut(legend, width - 2 * MARGIN, 11), fill=PALE, font=font(11))
     top = HEADER + MARGIN
     for line, height in zip(lines, heights, strict=True):
         for place, sight in enumerate(line):
@@ -60,8 +59,8 @@ def _tile(sheet: Image.Image, sight: Sight, left: int, top: int, held_out: bool)
     draw = ImageDraw.Draw(sheet)
     inner = TILE - 20
     title = f"{sight.task.name}  (held out)" if held_out else sight.task.name
-    draw.text((left, top), _cut(title, inner, 15, bold=True), fill=INK, font=_font(15, bold=True))
-    draw.text((left, top + 20), _cut(sight.mission or sight.task.id, inner, 11), fill=PALE, font=_font(11))
+    draw.text((left, top), cut(title, inner, 15, "bold"), fill=INK, font=font(15, "bold"))
+    draw.text((left, top + 20), cut(sight.mission or sight.task.id, inner, 11), fill=PALE, font=font(11))
     top += 38
     for key in ROWS:
         if sight.frames.get(key):
@@ -70,7 +69,7 @@ def _tile(sheet: Image.Image, sight: Sight, left: int, top: int, held_out: bool)
     if sight.vectors:
         _strip(sheet, sight, left, top, inner)
         top += STRIP + 22
-    draw.text((left, top), _cut(_earned(sight), inner, 12), fill=INK, font=_font(12))
+    draw.text((left, top), cut(_earned(sight), inner, 12), fill=INK, font=font(12))
 
 
 def _earned(sight: Sight) -> str:
@@ -88,7 +87,7 @@ def _frames(sheet: Image.Image, key: str, frames: Sequence[NDArray[np.uint8]], l
         picture = draw_grid(frames[step], FRAME) if key == "grid" else _square(frames[step])
         x = left + place * (FRAME + GAP)
         sheet.paste(picture, (x, top))
-        draw.text((x, top + FRAME + 2), f"{key}, step 0" if place == 0 else f"{step}", fill=PALE, font=_font(10))
+        draw.text((x, top + FRAME + 2), f"{key}, step 0" if place == 0 else f"{step}", fill=PALE, font=font(10))
 
 
 def _square(frame: NDArray[np.uint8]) -> Image.Image:
@@ -120,7 +119,7 @@ def _strip(sheet: Image.Image, sight: Sight, left: int, top: int, width: int) ->
     draw.rectangle((left, top, left + cell * STRIP_STEPS, top + heat - 1), outline=(222, 225, 230))
     _rewards(draw, sight.rewards[:STRIP_STEPS], left, top + heat + 2, cell)
     words = f"vector of {len(values)} over {values.shape[1]} steps (blue −, red +, by entry); below: reward"
-    draw.text((left, top + STRIP + 2), _cut(words, width, 10), fill=PALE, font=_font(10))
+    draw.text((left, top + STRIP + 2), cut(words, width, 10), fill=PALE, font=font(10))
 
 
 def _rewards(draw: ImageDraw.ImageDraw, rewards: Sequence[float], left: int, top: int, cell: int) -> None:
@@ -131,21 +130,3 @@ def _rewards(draw: ImageDraw.ImageDraw, rewards: Sequence[float], left: int, top
             x = left + step * cell
             colour = tuple(int(part) for part in (HIGH if reward > 0 else LOW))
             draw.rectangle((x, top + 10 - height, x + cell - 2, top + 10), fill=colour)
-
-
-def _cut(text: str, width: int, size: int, *, bold: bool = False) -> str:
-    """As much of a text as fits."""
-    font = _font(size, bold=bold)
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
-
-
-@cache
-def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    import matplotlib
-
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf" / name, size)

@@ -87,9 +87,13 @@ class Player:
     def _note(self, infos: dict[str, Any]) -> None:
         self.faults += [message for _, message in infos.get("faults", ())]
 
-    def _act(self) -> NDArray[Any]:
+    def _input(self) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
+        """What the agent is given: the observation, and which actions each slot's task has."""
         observation = {key: torch.from_numpy(value).to(self.device) for key, value in self.observation.items()}
-        allowed = None if self.allowed is None else self.allowed[torch.from_numpy(self.task_id).long()]
+        return observation, None if self.allowed is None else self.allowed[torch.from_numpy(self.task_id).long()]
+
+    def _act(self) -> NDArray[Any]:
+        observation, allowed = self._input()
         with torch.inference_mode():
             actions = self.agent.act(observation, self.memory, allowed, greedy=self.greedy, generator=self.generator)
             if self.exploration > 0:

@@ -36,6 +36,7 @@ class BabyaiEnv(gymnasium.Env[Observation, int]):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012  # as in the base class
+    action_names = ("turn left", "turn right", "forward", "pick up", "drop", "toggle", "done")
 
     def __init__(self, name: str, *, observation: str = "view", max_steps: int | None = None) -> None:
         self.name, self.render_mode = name, "rgb_array"

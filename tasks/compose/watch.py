@@ -91,14 +91,14 @@ def watch(suite: Suite, task: Task, *, trials: int, seed: int, steps: int) -> Si
     windows: list[_Window] = []
 
     def make(**_: Any) -> _Window:
-        windows.append(_Window(_with_drawing(task), []))
+        windows.append(_Window(with_drawing(task), []))
         return windows[-1]
 
     env = alone(suite, replace(task, make=make)).make_env(0, seed=seed)
     env.action_space.seed(seed)
     observation, _ = env.reset()
     window = windows[-1]  # those before it, if any, were made for their spaces
-    sight.mission = _mission(window)
+    sight.mission = mission_of(window)
     over = False
     _keep(sight, observation)
     while not over:
@@ -140,14 +140,14 @@ def _note(sight: Sight, info: dict[str, Any]) -> None:
     sight.steps += int(info["trial"]["length"])
 
 
-def _mission(window: _Window) -> str:
-    """The simulator's ``mission``, or that of the simulator inside it."""
-    outer = window.unwrapped
+def mission_of(simulator: "gymnasium.Env[Any, Any]") -> str:
+    """A simulator's ``mission``, or that of the simulator inside it."""
+    outer = simulator.unwrapped
     found = getattr(outer, "mission", None) or getattr(getattr(outer, "simulator", None), "mission", None)
     return found if isinstance(found, str) else ""
 
 
-def _with_drawing(task: Task) -> "gymnasium.Env[Any, Any]":
+def with_drawing(task: Task) -> "gymnasium.Env[Any, Any]":
     """A simulator that draws itself if it can; else one that does not."""
     if task.make is None and "render_mode" not in task.options:
         try:

@@ -39,6 +39,10 @@ class ProcgenSimulator(gymnasium.Env[Frame, Any]):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012  # as in the base class
+    action_names = (
+        *("left down", "left", "left up", "down", "nothing", "up", "right down", "right", "right up"),
+        *("D", "A", "W", "S", "Q", "E"),
+    )
     marks_attempts = True
     """`reset` takes ``options={"attempt": k}`` and marks the frames if k > 0."""
 

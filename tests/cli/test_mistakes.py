@@ -15,8 +15,8 @@ from tests.cli.conftest import SUITE, Answer, Call
 TRAIN = "train popgym-quick "
 MISTAKES = [
     # what was typed, what was expected, what was found
-    ("", "Expected one of {train, evaluate, suites, methods, report}", "Missing subcommand"),
-    ("bogus", "train, evaluate, suites, methods, report", "Unrecognized options: bogus"),
+    ("", "Expected one of {train, evaluate, compare, stress, suites, methods, report, play}", "Missing subcommand"),
+    ("bogus", "train, evaluate, compare, stress, suites, methods, report", "Unrecognized options: bogus"),
     ("train", "A suite, or one task", "Missing"),
     ("train popgym-quik", "did you mean popgym-quick", "unknown suite 'popgym-quik'"),
     ("train Bogus", "known are: popgym-27, popgym-quick", "unknown suite 'Bogus'"),
