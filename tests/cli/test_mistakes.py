@@ -42,7 +42,7 @@ MISTAKES = [
     (TRAIN + "--steps -5", "steps: expected at least 1", "found -5"),
     (TRAIN + "--seed -1", "seed: expected at least 0", "found -1"),
     (TRAIN + "--context -1", "context: expected a whole number of at least 1", "found -1"),
-    (TRAIN + "--learning-rate -0.1", "expected above 0", "found -0.1"),
+    (TRAIN + "--learning-rate -0.1", "expected a number above 0", "found -0.1"),
     (TRAIN + "--warmup-attempts -1", "warmup_attempts >= 0", "-1"),
     (TRAIN + "--explore-from 2", "expected shares in [0, 1]", "found 2.0"),
     (TRAIN + "--width 7", "expected an even number", "found 7"),

@@ -68,5 +68,5 @@ def test_settings_keep_the_types_of_those_they_replace() -> None:
     assert config.update.learning_rate == 1.0 and isinstance(config.update.learning_rate, float)
     assert config.learning.discounts == (0.5, 0.9) and config.agent.image_channels == (8,)
     for wrong in ({"agent.width": "wide"}, {"popart": 1}, {"learning_rate": True}, {"agent.width": 1.5}):
-        with pytest.raises(ValueError, match="expected (int|bool|float), found"):
+        with pytest.raises(ValueError, match=r"expected (int|bool|float), found"):
             with_settings(QUICK, wrong)

@@ -100,7 +100,7 @@ def test_another_study_does_not_go_into_the_same_folder(tmp_path: Path) -> None:
     (tmp_path / "y" / "thesis.tex").write_text("")
     with pytest.raises(StudyError, match="is not empty and holds no study"):
         StudyFolder(tmp_path / "y").open(study())
-    with pytest.raises(StudyError, match="is no study: it has no study.json"):
+    with pytest.raises(StudyError, match=r"is no study: it has no study\.json"):
         StudyFolder(tmp_path / "z").read()
 
 
