@@ -4,12 +4,12 @@
 
 PYTHON := .venv/bin/python
 INSTALLED := .venv/installed
-DEMO := runs/demo
+DEMO := studies/demo
 CHECKED := run.py conflict tasks mtrl baselines benchmarks tests
 
 help:
 	@echo 'make venv       the environment in .venv'
-	@echo 'make demo       train on popgym-quick for a few minutes, evaluate, write a report'
+	@echo 'make demo       compare three methods on popgym-quick for a few minutes, write a report'
 	@echo 'make test       ruff, mypy and the tests'
 	@echo 'make slow       the tests that take minutes'
 	@echo 'make lint       ruff and mypy alone'
@@ -39,10 +39,9 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# A demo that was interrupted goes on where it was; one that is complete is evaluated and reported again.
+# A demo that was interrupted goes on where it was; one that is complete is reported again.
 demo: $(INSTALLED)
-	$(PYTHON) run.py train popgym-quick --out $(DEMO) $(if $(wildcard $(DEMO)/config.json),--resume)
-	$(PYTHON) run.py evaluate $(DEMO)
+	$(PYTHON) run.py compare popgym-quick --methods mean,pcgrad,two-hot --seeds 2 --steps 50000 --out $(DEMO)
 	$(PYTHON) run.py report $(DEMO)
 
 test: lint
