@@ -170,7 +170,7 @@ def test_one_agent_a_task_has_the_scores_of_all_and_the_cost_of_all(tmp_path: Pa
     asked = StudyFolder(tmp_path).open(study("mean", "single-task", suite="popgym-quick", seeds=(0,), settings=two))
     together, alone = (run_cell(asked, tmp_path, cell) for cell in asked.cells())
     assert list(alone["evaluation"]["tasks"]) == list(together["evaluation"]["tasks"])
-    assert alone["steps"] == together["steps"] == 1600
+    assert together["steps"] == 1600 <= alone["steps"] < 1600 + 2 * 64  # each ends with a whole update
     assert alone["parameters"] > 1.5 * together["parameters"] and alone["conflict"] is None
     scores = [entry["score"] for entry in alone["evaluation"]["tasks"].values()]
     assert alone["evaluation"]["score"] == pytest.approx(sum(scores) / 2)
