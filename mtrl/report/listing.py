@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 from conflict.registry import RESCALINGS, STRATEGIES, VALUE_TARGETS, Entry
 from mtrl.agent.config import AgentConfig
 from mtrl.learning.config import LearningConfig
+from mtrl.study.methods import PARTS, STANDARD, find_method
 from mtrl.training.config import SuiteConfig
 from tasks.compose.plugins import SUITE_GROUP, plugins
 from tasks.compose.survey import TRIALS_OWN, padding, speed, task_spaces
@@ -36,14 +37,17 @@ SETTINGS: dict[str, tuple[type, str]] = {
 
 
 def methods() -> dict[str, list[str]]:
-    """Names by kind: the registries' entries, and the choices that settings allow."""
-    registered = {kind: list(entries) for kind, entries in REGISTRIES.items()}
+    """Names by kind: the usual methods of a comparison and the parts of others (joined by +), the registries' entries,
+    and the choices that settings allow."""
+    registered = {"methods": list(STANDARD), "parts": list(PARTS)}
+    registered |= {kind: list(entries) for kind, entries in REGISTRIES.items()}
     return registered | {kind: choices(config, name) for kind, (config, name) in SETTINGS.items()}
 
 
 def summaries() -> dict[tuple[str, str], str]:
     """One line on each registered method, with its options and their defaults."""
-    found = {}
+    found = {("methods", name): find_method(name).summary for name in STANDARD}
+    found |= {("parts", name): summary for name, (summary, _) in PARTS.items()}
     for kind, entries in REGISTRIES.items():
         for name, entry in entries.items():
             options = ", ".join(f"{option.name} {option.default}" for option in dataclasses.fields(entry.options))

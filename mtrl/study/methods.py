@@ -44,6 +44,8 @@ _DEP_DEP = {
 }
 _IND_IND = {"learning.actor": "filtered", "learning.critic": "two-hot"}
 
+_UNSAID = ("mean", "none", "fixed")
+"""What every method starts from, and what says nothing without numbers of its own (a study file gives them)."""
 PARTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "mean": (
         "The plain mean of the tasks' losses; policy gradient and regression, one PopArt (AMAGO-2's Dep/Dep).",
@@ -63,12 +65,12 @@ PARTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     **{
         name: (f"Strategy: {entry.summary}", {"conflict.strategy": name})
         for name, entry in STRATEGIES.items()
-        if name != "mean"
+        if name not in _UNSAID
     },
     **{
         name: (f"Rescaling: {entry.summary}", {"conflict.rescaling": name})
         for name, entry in RESCALINGS.items()
-        if name != "none"
+        if name not in _UNSAID
     },
 }
 """What a method can be made of: name -> what it is, and the settings that it changes. Adding one is one line."""

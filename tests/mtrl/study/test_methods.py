@@ -15,10 +15,15 @@ def test_every_method_is_a_configuration(name: str) -> None:
     assert with_settings(QUICK, find_method(name).settings)
 
 
-@pytest.mark.parametrize("name", sorted({*STRATEGIES, *RESCALINGS, *VALUE_TARGETS} - {"none"}))
+@pytest.mark.parametrize("name", sorted({*STRATEGIES, *RESCALINGS, *VALUE_TARGETS} - {"none", "fixed"}))
 def test_everything_registered_is_a_method_of_its_own_name(name: str) -> None:
     config = with_settings(QUICK, find_method(name).settings)
     assert name in (config.conflict.strategy, config.conflict.rescaling, config.learning.critic)
+
+
+def test_no_name_stands_for_two_things() -> None:
+    assert len(PARTS) == 12 + len({*STRATEGIES, *RESCALINGS} - {"mean", "none", "fixed"})
+    assert set(STRATEGIES) & set(RESCALINGS) == {"fixed"}
 
 
 def test_a_method_sets_what_it_is_about_whatever_the_preset_says() -> None:
