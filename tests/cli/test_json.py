@@ -66,7 +66,8 @@ def test_suites_json_of_one_suite_lists_its_tasks_by_name(name: str, count: int,
 
 def test_methods_json_is_an_object_of_lists_of_names(call: Call) -> None:
     found = spoken(call, "methods")
-    assert set(found) == set(FLAGS)
+    assert set(found) == {"methods", "parts", *FLAGS}
+    assert {"mean", "pcgrad", "pcgrad+two-hot", "single-task"} <= set(found["methods"])
     for names in found.values():
         assert names and len(set(names)) == len(names) and all(isinstance(name, str) for name in names)
     assert {"mean", "pcgrad"} <= set(found["strategies"])
