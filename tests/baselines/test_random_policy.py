@@ -20,6 +20,14 @@ def test_a_tasks_figures_do_not_depend_on_the_rest_of_the_suite() -> None:
     assert other != alone
 
 
+def test_continuous_actions_are_uniform_too() -> None:
+    """Gymnasium's own pendulum with torques from -2 to 2, and the shipped figure."""
+    (found,) = dict(measure(load_suite("gym:Pendulum-v1"), trials=60, seed=1)).values()
+    reference = load_reference("gym:Pendulum-v1")
+    assert reference is not None and found.steps == 200
+    assert abs(found.mean - reference.random) < 2 * (found.interval[1] - found.mean)
+
+
 def test_a_fresh_measurement_agrees_with_the_shipped_one() -> None:
     for task_id, result in measure(
         load_suite("popgym-27").subset(["CountRecallEasy", "MineSweeperEasy"]), trials=100, seed=1

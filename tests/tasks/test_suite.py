@@ -43,6 +43,23 @@ def test_reward_scales_replace_and_leave_the_others() -> None:
         suite.with_reward_scales({"RepeatFirst": 2.0})
 
 
+def test_a_suite_is_loaded_with_other_weights_scales_and_fewer_tasks() -> None:
+    """What is said of tasks that are left out is no mistake; a name that the suite never had is one."""
+    suite = load_suite(
+        "popgym-quick",
+        only=("HigherLowerEasy", "RepeatFirstEasy"),
+        weights={"RepeatFirstEasy": 3.0, "RepeatPreviousEasy": 2.0},
+        reward_scales={"HigherLowerEasy": 10.0, "MultiarmedBanditEasy": 0.1},
+    )
+    assert [(t.name, t.weight, t.reward_scale) for t in suite.tasks] == [
+        ("HigherLowerEasy", 1.0, 10.0),
+        ("RepeatFirstEasy", 3.0, 1.0),
+    ]
+    for wrong in ({"only": ("RepeatFirst",)}, {"weights": {"RepeatFirst": 2.0}}):
+        with pytest.raises(ValueError, match="did you mean RepeatFirstEasy"):
+            load_suite("popgym-quick", **wrong)  # type: ignore[arg-type]
+
+
 def test_a_subset_keeps_the_order_asked_for() -> None:
     suite = load_suite("popgym-27").subset(["MineSweeperEasy", "AutoencodeEasy"])
     assert suite.task_names == ("MineSweeperEasy", "AutoencodeEasy")
