@@ -68,7 +68,7 @@ def check(command: Command) -> None:
             load_suite(command.suite, **asdict(command.config.play))
         if command.folder.exists() and not command.folder.is_dir():
             raise MistakeError(f"--out: {command.folder} is a file")
-        if not command.resume and command.folder.is_dir() and any(command.folder.iterdir()):
+        if not command.resume and _rank() == 0 and command.folder.is_dir() and any(command.folder.iterdir()):
             raise MistakeError(f"{command.folder} is not empty: go on with --resume, or name another folder with --out")
     elif isinstance(command, Compare):  # or Stress
         with mistakes():
@@ -135,6 +135,9 @@ def _train(command: Train) -> int:
     from mtrl.training.loop import train
 
     out = command.folder
+    if _rank() > 0:  # of several processes that train together the first tells
+        consume(train(command.config, out, resume=command.resume), [])
+        return 0
     logs: list[Log] = [JsonlLog(out / "metrics.jsonl"), TensorBoardLog(out / "tensorboard")]
     consume(train(command.config, out, resume=command.resume), [*logs, ProgressLog(command.config.loop.steps)])
     print(f"The run is in {out}. Next: python run.py evaluate {out}; python run.py report {out}")
@@ -286,6 +289,11 @@ def _play(command: Play) -> int:
     for trial, found in enumerate(filmed):
         print(f"trial {trial + 1}: return {found.return_:z.2f} in {found.steps:,} steps")
     return 0
+
+
+def _rank() -> int:
+    """This process's number among those that `torchrun` has started."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def _nearby(run: Path) -> str:

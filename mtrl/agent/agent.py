@@ -94,6 +94,8 @@ class Agent(nn.Module):
             self.value_target.prior(),
         )
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.rows_of_all: Callable[..., tuple[Tensor, ...]] = _own_rows
+        """What makes this process's rows those of all that train together; see `mtrl.training.ranks`."""
 
     def encode(self, observation: dict[str, Tensor], sequences: Sequences | None = None) -> Tensor:
         """Backbone features [sequence, time, width] of observations [sequence, time, ...]; `sequences` in training."""
@@ -152,6 +154,10 @@ class Agent(nn.Module):
         """Move the target critics towards the critics."""
         for target, source in zip(self.target_critic.parameters(), self.critic.parameters(), strict=True):
             target.lerp_(source, rate)
+
+
+def _own_rows(*rows: Tensor) -> tuple[Tensor, ...]:
+    return rows
 
 
 def _known(space: gym.Space[Any]) -> gym.spaces.Discrete | gym.spaces.Box:

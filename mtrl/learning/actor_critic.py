@@ -103,7 +103,8 @@ def task_losses(
         )
         if observe and agent.normaliser.normalises_returns:
             affines = [c.affine for c in (agent.critic, agent.target_critic) if c.affine is not None]
-            agent.normaliser.observe_returns(target, rows.task, affines, rewards=rows.reward, discounts=discount)
+            all_targets, task, reward, slope = agent.rows_of_all(target, rows.task, rows.reward, discount)
+            agent.normaliser.observe_returns(all_targets, task, affines, rewards=reward, discounts=slope)
         features = agent.critic.features(now)
         outputs = agent.critic.of_action(features, rows.action, rows.task)
     if following.distribution is None:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
+from mtrl.training.ranks import Ranks
 from mtrl.training.replay import Replay, Trial
 
 _FORMAT = 1
@@ -50,10 +51,21 @@ class Checkpoints:
         self.folder = run / "checkpoints"
         self.segments: list[dict[str, int]] = []
 
-    def newest(self) -> Path | None:
-        """The newest complete checkpoint, or None."""
+    def newest(self, ranks: Ranks = Ranks()) -> Path | None:
+        """The newest complete checkpoint, or None; of processes that train together, the newest that all have; None if
+        one of them has none.
+
+        Raises:
+            CheckpointError: they have none in common.
+        """
         found = sorted(self.folder.glob("step-*"))
-        return found[-1] if found else None
+        steps = ranks.lowest(int(found[-1].name.removeprefix("step-")) if found else -1)
+        if steps < 0:
+            return None
+        path = self.folder / f"step-{steps:012d}"
+        if path not in found:
+            raise CheckpointError(f"{path} is missing: the processes of this run have no checkpoint in common")
+        return path
 
     def save(self, steps: int, checkpoint: Checkpoint, replay: Replay) -> Path:
         """Write a checkpoint for `steps`; older ones than the last two go."""

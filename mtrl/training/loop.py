@@ -4,6 +4,7 @@ Whoever consumes the records decides what becomes of them: files, TensorBoard, a
 asking.
 """
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from mtrl.training.build import build_agent, build_replay, build_rescaling, buil
 from mtrl.training.checkpoint import CheckpointError, Checkpoints
 from mtrl.training.collect import Collector
 from mtrl.training.evaluate import evaluate
+from mtrl.training.ranks import Ranks
 from mtrl.training.sampling import TaskSampler
 from mtrl.training.snapshot import check_same_run, put_back, snapshot
 from mtrl.training.update import Updater
@@ -50,9 +52,10 @@ def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Rec
     elif run.checkpoints.newest() is not None:
         raise CheckpointError(f"{out} holds a run already: resume it, or choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    begun = out / "config.json.new"
-    begun.write_text(to_json(config))
-    begun.replace(out / "config.json")
+    if run.ranks.index == 0:
+        begun = out / "config.json.new"
+        begun.write_text(to_json(config))
+        begun.replace(out / "config.json")
     if resume:
         yield {"kind": "resume", "records": run.records}
     try:
@@ -65,12 +68,15 @@ class Run:
     """The state of a run between two iterations."""
 
     def __init__(self, config: RunConfig, out: Path) -> None:
+        self.ranks = Ranks.of_environment(config.loop.device)
+        config = _on_this_rank(config, self.ranks)
         self.config, self.suite = config, build_suite(config)
-        self.checkpoints = Checkpoints(out)
-        seed = config.loop.seed
+        self.checkpoints = Checkpoints(out if self.ranks.index == 0 else out / "ranks" / str(self.ranks.index))
+        seed = self.ranks.seed(config.loop.seed)
         self.generator = torch.Generator(device=config.loop.device).manual_seed(seed)
         self.acting_generator = torch.Generator(device=config.loop.device).manual_seed(seed + 1)
         self.rng = np.random.default_rng([seed, 1])
+        self.turns = np.random.default_rng([config.loop.seed, 2])
         rescaling = build_rescaling(config, self.suite).to(config.loop.device)
         self.agent = build_agent(config, self.suite, rescaling)
         self.updater = Updater(
@@ -82,6 +88,7 @@ class Run:
             self.suite.task_names,
             config.update,
             config.learning,
+            self.ranks,
         )
         self.replay = build_replay(config, self.suite)
         self.workers = config.collect.processes(slow=self.suite.slow)
@@ -127,10 +134,10 @@ class Run:
                 self._save_what_is_left(error)
                 raise
             yield from self._faults()
-            if self.steps >= self.config.collect.start_steps and self.replay.tasks():
+            if self.steps >= self.config.collect.start_steps and self._present():
                 yield from self._update()
             at_end = self.steps >= loop.steps
-            if at_end or _due(loop.evaluate_every, before, self.steps):
+            if self.ranks.index == 0 and (at_end or _due(loop.evaluate_every, before, self.steps)):
                 try:
                     evaluation = self._evaluation()
                 except SimulatorError as error:
@@ -164,7 +171,7 @@ class Run:
                 name, result = self.suite.task_names[trial.task_id], (summary["raw_return"], trial.length)
                 self.finished.setdefault(name, []).append(result)
                 self.sampler.observe(trial.task_id, trial.length, summary["raw_return"])
-            self.steps += self.collector.num_slots
+            self.steps += self.collector.num_slots * self.ranks.count
         if self.suite.sampling in ("steps", "progress"):
             self.collector.envs.set_task_weights(self.sampler.weights().tolist())
 
@@ -188,12 +195,18 @@ class Run:
 
     def batch(self) -> Batch:
         """Draw the next batch: tasks in turn, windows at random."""
-        present = self.replay.tasks()
+        present = self._present()
         config = self.config.update
         count = min(config.tasks_per_update or self.suite.num_tasks, config.sequences, len(present))
         tasks = present if count == len(present) else self._next_tasks(count, set(present))
         batch = self.replay.sample(tasks, config.sequences // count, self.config.agent.context, self.rng)
         return batch.to(self.config.loop.device)
+
+    def _present(self) -> list[int]:
+        """Tasks of which every process has a trial."""
+        own = torch.zeros(self.suite.num_tasks, dtype=torch.bool, device=self.config.loop.device)
+        own[self.replay.tasks()] = True
+        return self.ranks.everywhere(own).nonzero().flatten().tolist()
 
     def _next_tasks(self, count: int, present: set[int]) -> list[int]:
         # In turn, in an order that is drawn anew after each round: every task is in equally many updates. One that
@@ -202,7 +215,7 @@ class Run:
         waiting: list[int] = []
         while len(chosen) < count:
             if not self.queue:
-                self.queue = self.rng.permutation(self.suite.num_tasks).tolist()
+                self.queue = self.turns.permutation(self.suite.num_tasks).tolist()
             task = self.queue.pop(0)
             if task in chosen:
                 waiting.append(task)
@@ -261,12 +274,27 @@ class Run:
         Raises:
             CheckpointError: the checkpoint is damaged, or of a run with other settings.
         """
-        newest = self.checkpoints.newest()
+        newest = self.checkpoints.newest(self.ranks)
         if newest is not None:
             found = self.checkpoints.load(newest, self.replay)
             check_same_run(found.state["config"], self.config, newest)
             put_back(self, found)
             self.started = time.monotonic()
+
+
+def _on_this_rank(config: RunConfig, ranks: Ranks) -> RunConfig:
+    """This process's share of slots, replay and batch."""
+    if ranks.count == 1:
+        return config
+    collect = dataclasses.replace(
+        config.collect,
+        slots=ranks.share(config.collect.slots, "slots"),
+        steps_per_update=ranks.share(config.collect.steps_per_update, "steps_per_update"),
+        replay_steps=max(1, config.collect.replay_steps // ranks.count),
+    )
+    update = dataclasses.replace(config.update, sequences=ranks.share(config.update.sequences, "sequences"))
+    loop = dataclasses.replace(config.loop, device=ranks.device(config.loop.device))
+    return dataclasses.replace(config, collect=collect, update=update, loop=loop)
 
 
 def losses_by_task(losses: TaskLosses, names: list[str]) -> dict[str, dict[str, Any]]:

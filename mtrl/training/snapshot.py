@@ -30,6 +30,7 @@ def snapshot(run: Run) -> Checkpoint:
             "finished": run.finished,
             "sampler": run.sampler.state(),
             "rng": run.rng.bit_generator.state,
+            "turns": run.turns.bit_generator.state,
             "suite": run.collector.envs.state_dict(),
         },
         tensors={
@@ -56,7 +57,7 @@ def put_back(run: Run, found: Checkpoint) -> None:
             own.set_state(tensors[name])
         else:  # from another kind of device, whose generators are others: random, but not the same bits
             own.manual_seed(hash((run.config.loop.seed, state["steps"], number)) % 2**63)
-    run.rng.bit_generator.state = state["rng"]
+    run.rng.bit_generator.state, run.turns.bit_generator.state = state["rng"], state["turns"]
     run.steps, run.records, run.updater.updates = state["steps"], state["records"], state["updates"]
     run.queue, run.finished, run.earlier_seconds = state["queue"], state["finished"], state["seconds"]
     if "sampler" in state:

@@ -14,6 +14,7 @@ from mtrl.learning.actor_critic import TaskLosses
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
 from mtrl.training.config import UpdateConfig
+from mtrl.training.ranks import Ranks
 
 
 class DivergenceError(RuntimeError):
@@ -51,7 +52,9 @@ class Updater:
         task_names: tuple[str, ...],
         config: UpdateConfig,
         learning: LearningConfig,
+        ranks: Ranks = Ranks(),
     ) -> None:
+        self.ranks = ranks
         self.agent, self.strategy, self.rescaling = agent, strategy, rescaling
         self.task_names, self.config, self.learning = task_names, config, learning
         self.parameters = agent.trained_parameters()
@@ -68,8 +71,13 @@ class Updater:
             fused=True,
         )
         self.tasks = TaskGradients(
-            agent, num_tasks=len(task_names), parameters=self.parameters.values(), owned=agent.owned_parameters()
+            agent,
+            num_tasks=len(task_names),
+            parameters=self.parameters.values(),
+            owned=agent.owned_parameters(),
+            process_group=ranks.group,
         )
+        agent.rows_of_all = ranks.rows
         self.updates = 0
 
     def update(
@@ -102,8 +110,9 @@ class Updater:
         else:
             losses = self._losses(batch, generator)
             scales = self._scales(losses, batch, generator)
-            weights = self.strategy.weights(None, task_ids=batch.task_ids, generator=generator)
+            weights = self.strategy.weights(None, task_ids=batch.task_ids, generator=self._shared(generator))
             (weights * scales * losses.total).sum().backward()
+            self.ranks.average_gradients(self.parameters.values())
             norms = None
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip)
         if not torch.isfinite(norm):
@@ -114,7 +123,7 @@ class Updater:
             group["lr"] = group["rate"] * self.config.rate(self.updates, progress)
         self.optimizer.step()
         after = None if before is None else self._critic_after(batch, generator, before)
-        self.rescaling.observe_update(batch.task_ids, losses.critic.detach(), norms, after)
+        self.rescaling.observe_update(batch.task_ids, self.ranks.mean(losses.critic.detach()), norms, after)
         self.agent.follow(self.learning.target_rate)
         self.updates += 1
         return losses, {**losses.metrics, "grad_norm": norm}, conflict
@@ -124,20 +133,28 @@ class Updater:
         """The critic's losses on the batch as they are now, with the draws that were made before the step."""
         again = torch.Generator(device=generator.device)
         again.set_state(before)
-        return self.agent.task_losses(batch, self.learning, again, observe=False).critic
+        return self.ranks.mean(self.agent.task_losses(batch, self.learning, again, observe=False).critic)
+
+    def _shared(self, generator: torch.Generator) -> torch.Generator:
+        """Where strategy and rescaling draw from: alike in all processes, while batches differ."""
+        if self.ranks.count == 1:
+            return generator
+        return torch.Generator(device=generator.device).manual_seed(self.updates)
 
     def _combine(self, gram: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
         if self.strategy.needs == "jacobian":
-            update = self.strategy.combine(self.tasks.jacobian(), task_ids=batch.task_ids, generator=generator)
+            shared = self._shared(generator)
+            update = self.strategy.combine(self.tasks.jacobian(), task_ids=batch.task_ids, generator=shared)
             self.tasks.accumulate_update(update)
             return torch.full(batch.task_ids.shape, 1 / len(batch.task_ids))
-        weights = self.strategy.weights(gram, task_ids=batch.task_ids, generator=generator)
+        weights = self.strategy.weights(gram, task_ids=batch.task_ids, generator=self._shared(generator))
         self.tasks.accumulate(weights)
         return weights
 
     def _scales(self, losses: TaskLosses, batch: Batch, generator: torch.Generator) -> Tensor:
         """By the critics' losses, which are positive; an actor's may not be."""
-        scales: Tensor = self.rescaling.loss_scales(batch.task_ids, losses.critic.detach(), generator=generator)
+        critic, shared = self.ranks.mean(losses.critic.detach()), self._shared(generator)
+        scales: Tensor = self.rescaling.loss_scales(batch.task_ids, critic, generator=shared)
         return scales
 
     def _names(self, batch: Batch) -> list[str]:
@@ -145,7 +162,7 @@ class Updater:
 
     def _losses(self, batch: Batch, generator: torch.Generator) -> TaskLosses:
         losses = self.agent.task_losses(batch, self.learning, generator)
-        finite = torch.isfinite(losses.total)
+        finite = self.ranks.everywhere(torch.isfinite(losses.total))
         if not finite.all():
             lines = [
                 f"{self.task_names[task]} (actor {actor:g}, critic {critic:g})"
