@@ -257,6 +257,7 @@ class Run:
             "suite": self.suite.name,
             "tasks": list(self.suite.task_names),
             "versions": {name: _version(name) for name in _PACKAGES},
+            "processes": self.ranks.count,
             "parameters": sum(p.numel() for p in self.updater.parameters.values()),
         }
 
