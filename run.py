@@ -87,8 +87,11 @@ def check(command: Command) -> None:
     elif isinstance(command, (Evaluate, Report, Play)):
         if not command.run.is_dir():
             raise MistakeError(f"there is no folder {command.run}{_nearby(command.run)}")
+        if isinstance(command, Report) and command.of_study:
+            return
         if not (command.run / "config.json").is_file():
-            raise MistakeError(f"{command.run} is no run: it has no config.json{_nearby(command.run)}")
+            nor_study = ", and no study: it has no study.json" if isinstance(command, Report) else ""
+            raise MistakeError(f"{command.run} is no run: it has no config.json{nor_study}{_nearby(command.run)}")
         settings = read_settings(command.run / "config.json")
         if isinstance(command, Play):
             _check_play(command, settings)
@@ -256,10 +259,15 @@ def _methods(command: Methods) -> int:
 
 
 def _report(command: Report) -> int:
-    from mtrl.report.page import write_report
-
     page = command.out or command.run / "report.html"
-    pictures = write_report(command.run, page)
+    if command.of_study:
+        from mtrl.report.study import write_study_report
+
+        pictures = [path for path in write_study_report(command.run, page) if path.suffix == ".png"]
+    else:
+        from mtrl.report.page import write_report
+
+        pictures = write_report(command.run, page)
     print(f"{page}\n{len(pictures)} figures in {pictures[0].parent}" if pictures else f"{page}\nno figures yet")
     return 0
 

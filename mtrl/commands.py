@@ -149,12 +149,17 @@ class Methods:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Write a run's report: one self-contained HTML page, and its figures as PNG files. The run may still go on."""
+    """Write the report of a run or a study: one self-contained HTML page, and its figures. It may still go on."""
 
-    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """Folder of the run."""
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="FOLDER")]
+    """Folder of the run, or of the study."""
     out: Path | None = None
     """The page; default: report.html in that folder. The figures go to a folder beside it."""
+
+    @property
+    def of_study(self) -> bool:
+        """Whether the folder is a study's."""
+        return (self.run / "study.json").is_file()
 
 
 @dataclass(frozen=True, kw_only=True)

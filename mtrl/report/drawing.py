@@ -1,7 +1,7 @@
-"""How charts look, and how they become PNG files and SVG for a page that is read in light and in dark.
+"""How charts look, and how they become PNG and PDF files and SVG for a page that is read in light and in dark.
 
-Source of the task colours: Okabe and Ito 2008, "Color Universal Design", without black and yellow, which vanish on a
-dark or a light page. Beyond six tasks the line style changes.
+Source of the colours: Okabe and Ito 2008, "Color Universal Design", without black and yellow, which vanish on a
+dark or a light page. Beyond six lines the line style changes.
 """
 
 import io
@@ -17,10 +17,11 @@ from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES: tuple[tuple[float, ...], ...] = ((), (4.0, 1.5), (1.2, 1.2), (5.0, 1.2, 1.2, 1.2), (8.0, 2.0))
+MARKERS = ("o", "^", "D", "v", "P", "X", "<", ">", "*")
 
-# These three stand for the page's own colours: `inline_svg` puts them in.
-INK, MUTED, GRID = "#1b1f24", "#69707a", "#dfe3e8"
-_PAGE_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", GRID: "var(--grid)"}
+# These stand for the page's own colours: `inline_svg` puts them in.
+INK, MUTED, GRID, PAPER = "#1b1f24", "#69707a", "#dfe3e8", "#fffffe"
+_PAGE_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", GRID: "var(--grid)", PAPER: "var(--paper)"}
 
 _SETTINGS: Any = {
     "axes.axisbelow": True,
@@ -65,6 +66,8 @@ class Panel:
     width: float = 3.7
     """Inches; so is `height`."""
     height: float = 2.5
+    least: float = 0.0
+    """Inches below which the page scrolls the panel instead of shrinking it; 0: it shrinks with the page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,25 +75,38 @@ class Chart:
     """Panels that belong together."""
 
     name: str
-    """Name of the PNG file and of the anchor in the page."""
+    """Name of the files and of the anchor in the page."""
     title: str
     caption: str
     panels: Sequence[Panel]
     legend: Sequence[str] = field(default_factory=tuple)
-    """Tasks whose colours the reader needs to be told."""
+    """Tasks or methods whose colours the reader needs to be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LineStyle:
-    """How a task is drawn in every chart."""
+    """How a task or a method is drawn in every chart."""
 
     colour: str
     dashes: tuple[float, ...]
+    marker: str = ""
+    """Matplotlib's name; empty: points are not marked."""
+    width: float = 1.6
+    """Points."""
 
     @property
     def keywords(self) -> dict[str, Any]:
-        """For `Axes.plot`."""
-        return {"color": self.colour, "linestyle": (0, self.dashes) if self.dashes else "-"}
+        """For `Axes.plot`, besides the line's width."""
+        return {
+            "color": self.colour,
+            "linestyle": (0, self.dashes) if self.dashes else "-",
+            "marker": self.marker,
+        }
+
+    @property
+    def page_colour(self) -> str:
+        """The colour for the page's own style sheet."""
+        return _PAGE_COLOURS.get(self.colour, self.colour)
 
 
 def line_styles(tasks: Sequence[str]) -> dict[str, LineStyle]:
@@ -100,6 +116,23 @@ def line_styles(tasks: Sequence[str]) -> dict[str, LineStyle]:
         task: LineStyle(colour=COLOURS[place % count], dashes=DASHES[place // count % len(DASHES)])
         for place, task in enumerate(tasks)
     }
+
+
+def method_styles(methods: Sequence[str], baseline: str | None) -> dict[str, LineStyle]:
+    """The baseline in the colour of the text, the others by colour, marker and line; ten are easily told apart."""
+    count = len(COLOURS)
+    others = [method for method in methods if method != baseline]
+    styles = {
+        method: LineStyle(
+            colour=COLOURS[place % count],
+            dashes=DASHES[place // count % len(DASHES)],
+            marker=MARKERS[place % len(MARKERS)],
+        )
+        for place, method in enumerate(others)
+    }
+    if baseline is not None:
+        styles[baseline] = LineStyle(colour=INK, dashes=(), marker="s", width=2.2)
+    return {method: styles[method] for method in methods}
 
 
 def inline_svg(panel: Panel, name: str) -> str:
@@ -122,23 +155,27 @@ def inline_svg(panel: Panel, name: str) -> str:
     return text.replace("<svg", f'<svg role="img" style="max-width:{panel.width * 1.3:.2f}in"', 1)
 
 
-def save_png(chart: Chart, path: Path, styles: dict[str, LineStyle]) -> None:
-    """All panels of the chart in one picture, its title above and its legend below."""
-    columns = min(3, len(chart.panels))
-    rows = -(-len(chart.panels) // columns)
-    panel = chart.panels[0]
+def save_picture(chart: Chart, paths: Sequence[Path], styles: dict[str, LineStyle]) -> None:
+    """All panels of the chart in one picture, its title above and its legend below, as PNG or PDF by each suffix."""
+    widest = max(panel.width for panel in chart.panels)
+    columns = min(len(chart.panels), max(1, int(13.5 / widest)))
+    rows = [chart.panels[at : at + columns] for at in range(0, len(chart.panels), columns)]
+    heights = [max(panel.height for panel in row) + 0.15 for row in rows]
     legend_rows = -(-len(chart.legend) // 4)
-    height = rows * (panel.height + 0.15) + 0.45 + 0.22 * legend_rows
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(max(columns * panel.width, 5.0), height), dpi=150)
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for axes, entry in zip(grid.flat, chart.panels, strict=False):
-            entry.draw(axes)
-            axes.set_title(entry.title)
+        size = (max(columns * widest, 5.0), sum(heights) + 0.45 + 0.22 * legend_rows)
+        figure = Figure(figsize=size, dpi=150)
+        grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
+        for axes, panel in zip(grid.flat, chart.panels, strict=False):
+            panel.draw(axes)
+            axes.set_title(panel.title)
         for axes in list(grid.flat)[len(chart.panels) :]:
             axes.set_axis_off()
         figure.suptitle(chart.title, x=0.01, ha="left", fontsize=12, color=INK)
         if chart.legend:
-            lines = [matplotlib.lines.Line2D([], [], **styles[task].keywords) for task in chart.legend]
+            lines = [matplotlib.lines.Line2D([], [], **styles[name].keywords) for name in chart.legend]
             figure.legend(lines, list(chart.legend), loc="outside lower left", ncols=4)
-        figure.savefig(path, facecolor="white")
+        for path in paths:
+            dates: Any = {"CreationDate": None} if path.suffix == ".pdf" else None
+            figure.savefig(path, facecolor="white", metadata=dates)
+            figure.set_layout_engine("none")  # what the first picture's layout was stands for the others

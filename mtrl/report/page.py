@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from mtrl.presets import preset
-from mtrl.report.drawing import Chart, LineStyle, inline_svg, line_styles, save_png
+from mtrl.report.drawing import Chart, line_styles, save_picture
+from mtrl.report.html import chart_section, document
 from mtrl.report.plots import charts
 from mtrl.report.records import RunData, load_run
 from mtrl.report.statistics import mean_of, score_interval
@@ -38,7 +38,7 @@ def write_report(run: Path, page: Path) -> list[Path]:
     written = []
     for chart in found:
         written.append(figures / f"{chart.name}.png")
-        save_png(chart, written[-1], styles)
+        save_picture(chart, [written[-1]], styles)
     page.write_text(render(data, found), encoding="utf-8")
     return written
 
@@ -53,18 +53,11 @@ def render(run: RunData, found: list[Chart]) -> str:
         _tiles(run),
         "".join(f"<p>{escape(sentence)}</p>" for sentence in summary(run)),
         _tasks(run),
-        *(_figure(chart, styles) for chart in found),
+        *(chart_section(chart, styles, folded=chart.name in _FOLDED) for chart in found),
         _settings(run),
         _versions(run),
     ]
-    style = files("mtrl.report").joinpath("page.css").read_text(encoding="utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    return document(title, parts)
 
 
 def _method(run: RunData) -> str:
@@ -162,31 +155,6 @@ def _results(run: RunData, evaluation: Mapping[str, Any], order: Sequence[str]) 
 def _badge(what: str) -> str:
     kind = {"above random": "above", "below random": "below"}.get(what, "open")
     return "–" if what == "unknown" else f'<span class="{kind}">{escape(what)}</span>'
-
-
-def _figure(chart: Chart, styles: dict[str, LineStyle]) -> str:
-    panels = "".join(
-        f'<figure style="--width:{panel.width:.2f}in">'
-        + (f"<figcaption>{escape(panel.title)}</figcaption>" if panel.title else "")
-        + inline_svg(panel, f"{chart.name}-{place}")
-        + "</figure>"
-        for place, panel in enumerate(chart.panels)
-    )
-    legend = "".join(_key(task, styles[task]) for task in chart.legend)
-    body = f'<div class="panels">{panels}</div>' + (f'<p class="legend">{legend}</p>' if legend else "")
-    body += f'<p class="note">{escape(chart.caption)}</p>'
-    title = escape(chart.title)
-    if chart.name in _FOLDED:
-        return f'<details id="{chart.name}"><summary>{title}</summary>{body}</details>'
-    return f'<section id="{chart.name}"><h2>{title}</h2>{body}</section>'
-
-
-def _key(task: str, style: LineStyle) -> str:
-    dashes = " ".join(f"{2 * length:g}" for length in style.dashes)
-    return (
-        '<span><svg width="26" height="8" aria-hidden="true"><line x1="0" y1="4" x2="26" y2="4" stroke-width="2.5" '
-        f'stroke="{style.colour}" stroke-dasharray="{dashes}"/></svg> {escape(task)}</span>'
-    )
 
 
 def _settings(run: RunData) -> str:

@@ -1,14 +1,14 @@
 """The charts of a report, each a function from a run's data to panels, or None where there is nothing to draw yet."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mtrl.report.drawing import GRID, INK, MUTED, Chart, LineStyle, Panel, line_styles
+from mtrl.report.drawing import Chart, LineStyle, Panel, line_styles
+from mtrl.report.marks import band, count_axis, level, plain_log, time_unit
+from mtrl.report.matrix import colour_limit, cosine_panel
 from mtrl.report.records import Record, RunData
 from mtrl.report.statistics import binned, disagreements, score_interval
 
@@ -42,11 +42,11 @@ def score_chart(run: RunData) -> Chart | None:
             xs, label = _axis(records, axis)
             axes.plot(xs, [record["score"] for record in records], color=_BLUE, marker="o")
             bounds = [(x, *span) for x, r in zip(xs, records, strict=True) if (span := score_interval(r)) is not None]
-            _band(axes, bounds, _BLUE)
-            _level(axes, 0.0, "random")
-            _level(axes, 1.0, "best")
+            band(axes, bounds, _BLUE)
+            level(axes, 0.0, "random")
+            level(axes, 1.0, "best")
             axes.set(xlabel=label, ylabel="mean normalised score")
-            _count_axis(axes, axis)
+            count_axis(axes, axis)
 
         return panel
 
@@ -75,14 +75,14 @@ def returns_chart(run: RunData, styles: dict[str, LineStyle]) -> Chart | None:
             entries = [record["tasks"][task] for record in evaluated]
             axes.plot(steps, [entry["return"] for entry in entries], color=colour, marker="o")
             bounds = [(x, *entry["interval"]) for x, entry in zip(steps, entries, strict=True) if entry["interval"]]
-            _band(axes, bounds, colour)
+            band(axes, bounds, colour)
             reference = run.references.get(task)
             if reference is not None:
-                _level(axes, reference.random, "random")
+                level(axes, reference.random, "random")
                 if reference.best is not None:
-                    _level(axes, reference.best, "best")
+                    level(axes, reference.best, "best")
             axes.set(xlabel="environment steps, all tasks", ylabel="raw return per trial")
-            _count_axis(axes, "steps")
+            count_axis(axes, "steps")
 
         return panel
 
@@ -116,7 +116,7 @@ def sampling_chart(run: RunData, styles: dict[str, LineStyle]) -> Chart | None:
                 axes.plot(*binned(xs, ys, _POINTS), linewidth=1.3, **styles[task].keywords)
             axes.set(xlabel="environment steps, all tasks", ylabel=label)
             axes.set_ylim(bottom=0)
-            _count_axis(axes, "steps")
+            count_axis(axes, "steps")
 
         return panel
 
@@ -141,16 +141,15 @@ def conflict_chart(run: RunData) -> Chart | None:
         return None
     count = max(len(record["tasks"]) for record in run.conflicts)
 
-    def draw(name: str, label: str, factor: float, **limits: Any) -> Callable[[Axes], None]:
+    def draw(name: str, label: str, factor: float, *, log: bool = False, **limits: Any) -> Callable[[Axes], None]:
         def panel(axes: Axes) -> None:
             xs, ys = _series(run.conflicts, lambda record: record[name])
             scaled = [None if y is None else factor * y for y in ys]
             _noisy(axes, xs, scaled, _BLUE)
             axes.set(xlabel="environment steps, all tasks", ylabel=label, **limits)
-            if axes.get_yscale() == "log":
-                axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-                axes.yaxis.set_minor_formatter(FuncFormatter(_log_label))
-            _count_axis(axes, "steps")
+            if log:
+                plain_log(axes)
+            count_axis(axes, "steps")
 
         return panel
 
@@ -166,7 +165,7 @@ def conflict_chart(run: RunData) -> Chart | None:
                 draw=draw("effective_tasks", "tasks", 1.0, ylim=(0, count * 1.04)),
                 title="Effective tasks in the update",
             ),
-            Panel(draw=draw("norm_spread", "largest / least norm", 1.0, yscale="log"), title="Norm spread"),
+            Panel(draw=draw("norm_spread", "largest / least norm", 1.0, log=True), title="Norm spread"),
         ],
     )
 
@@ -182,43 +181,12 @@ def cosine_chart(run: RunData) -> Chart | None:
     for pair in pairs:
         first, second = places[pair.first], places[pair.second]
         matrix[first, second] = matrix[second, first] = pair.cosine
-    limit = max(0.1, math.ceil(10 * float(np.nanmax(np.abs(matrix)))) / 10)
-
-    def draw(axes: Axes) -> None:
-        image = axes.imshow(matrix, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest")
-        for row in range(count):
-            for column in range(count):
-                value = matrix[row, column]
-                if np.isfinite(value):
-                    colour = "#ffffff" if abs(value) > 0.6 * limit else "#222222"
-                    axes.text(
-                        column,
-                        row,
-                        f"{value:z.2f}".replace("-", "−"),
-                        ha="center",
-                        va="center",
-                        fontsize=size,
-                        color=colour,
-                    )
-        axes.set_xticks(range(count), run.tasks, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(count), run.tasks)
-        axes.tick_params(length=0, labelsize=8 if count <= 12 else 7, labelcolor=INK)
-        axes.grid(visible=False)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        bar = axes.figure.colorbar(image, ax=axes, shrink=0.7, aspect=30)
-        bar.outline.set_visible(False)
-        bar.set_label("mean cosine (negative: in conflict)", color=MUTED)
-
-    cell = 0.62 if count <= 12 else 0.42
-    size = 8 if count <= 12 else 6.5
-    side = max(2.2, cell * count)
     return Chart(
         name="cosine",
         title="Which tasks fight",
         caption=f"Cosine between the task gradients on the shared parameters, mean over {len(run.conflicts)} measured "
         "updates of the run. The colours reach as far as the largest entry.",
-        panels=[Panel(draw=draw, width=side + 3.2, height=side + 1.6)],
+        panels=[cosine_panel(matrix, run.tasks, colour_limit(matrix))],
     )
 
 
@@ -233,7 +201,7 @@ def loss_chart(run: RunData, styles: dict[str, LineStyle]) -> Chart | None:
                 xs, ys = _series(run.updates, _entry(name, task), axis="updates")
                 axes.plot(*binned(xs, ys, _POINTS), linewidth=1.3, **styles[task].keywords)
             axes.set(xlabel="updates", ylabel=name.replace("_", " "))
-            _count_axis(axes, "updates")
+            count_axis(axes, "updates")
 
         return panel
 
@@ -260,7 +228,7 @@ def metrics_chart(run: RunData) -> Chart | None:
             xs, ys = _series(run.updates, _entry("metrics", name), axis="updates")
             _noisy(axes, xs, ys, _BLUE)
             axes.set(xlabel="updates")
-            _count_axis(axes, "updates")
+            count_axis(axes, "updates")
 
         return panel
 
@@ -281,8 +249,8 @@ def _axis(records: Sequence[Record], axis: str) -> tuple[list[float], str]:
         return values, "environment steps, all tasks"
     if axis == "updates":
         return values, "updates"
-    hours = max(values) > 2 * 3600
-    return [value / (3600 if hours else 60) for value in values], f"wall-clock ({'hours' if hours else 'minutes'})"
+    unit, label = time_unit(max(values))
+    return [value / unit for value in values], label
 
 
 def _series(
@@ -300,37 +268,3 @@ def _noisy(axes: Axes, xs: Sequence[float], ys: Sequence[float | None], colour: 
     step = max(1, len(known) // 400)
     axes.plot(*([entry[i] for entry in known[::step]] for i in (0, 1)), ".", color=colour, alpha=0.25, markersize=3)
     axes.plot(*binned(xs, ys, _POINTS // 3), color=colour)
-
-
-def _band(axes: Axes, bounds: Sequence[tuple[float, float, float]], colour: str) -> None:
-    if bounds:
-        xs, low, high = zip(*bounds, strict=True)
-        axes.fill_between(xs, low, high, color=colour, alpha=0.2, linewidth=0)
-
-
-def _level(axes: Axes, value: float, name: str) -> None:
-    axes.axhline(value, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5)
-    axes.text(
-        1.02, value, name, transform=axes.get_yaxis_transform(), va="center", fontsize=7.5, color=MUTED, clip_on=False
-    )
-
-
-def _count_axis(axes: Axes, axis: str) -> None:
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.tick_params(length=3, color=GRID)
-    if axis != "seconds":
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-
-
-def _log_label(value: float, _: object) -> str:
-    digit = round(value / 10 ** math.floor(math.log10(value)))
-    return f"{value:g}" if digit in (2, 5) else ""
-
-
-def short(value: float) -> str:
-    """A count in few characters: 160k, 2.5M."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.10g}{letter}"
-    return f"{value:g}"

@@ -4,6 +4,7 @@ Whatever is missing, because the run is young, was interrupted or still goes on,
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,14 @@ def load_run(folder: Path) -> RunData:
     )
 
 
-def _records(path: Path) -> list[Record]:
-    found: list[Record] = []
+def json_lines(path: Path) -> Iterator[tuple[int, Record]]:
+    """The objects of a file with one JSON object a line, each with its line's number; none without a file.
+
+    A half-written last line is left out.
+
+    Raises:
+        ValueError: a line before the last is no JSON object.
+    """
     lines = path.read_bytes().split(b"\n") if path.is_file() else []
     for number, line in enumerate(lines, start=1):
         try:
@@ -85,9 +92,19 @@ def _records(path: Path) -> list[Record]:
                 break
             raise ValueError(f"{path}, line {number}: expected a JSON object, found {line[:60]!r}") from error
         if record is not None:
-            if not isinstance(record, dict) or "kind" not in record:
-                raise ValueError(f'{path}, line {number}: expected a JSON object with a "kind", found {line[:60]!r}')
-            found.append(record)
+            if not isinstance(record, dict):
+                raise ValueError(f"{path}, line {number}: expected a JSON object, found {line[:60]!r}")
+            yield number, record
+
+
+def _records(path: Path) -> list[Record]:
+    found: list[Record] = []
+    for number, record in json_lines(path):
+        if "kind" not in record:
+            raise ValueError(
+                f'{path}, line {number}: expected a JSON object with a "kind", found {json.dumps(record)[:60]}'
+            )
+        found.append(record)
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mtrl.report.plots import short
+from mtrl.report.marks import short
 from mtrl.report.statistics import (
     binned,
     disagreements,

@@ -1,0 +1,162 @@
+"""Scores against the values of an axis, such as the spread of the reward scales: over all tasks, and task by task."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
+from mtrl.report.drawing import GRID, Chart, Panel, method_styles
+from mtrl.report.marks import end_labels
+from mtrl.report.study.figures.figure import StudyFigure, groups, numbered
+from mtrl.report.study.folder import Study
+from mtrl.report.study.numbers import Field, Numbers, bounds
+from mtrl.report.study.stress import AxisResult
+from mtrl.report.words import number
+from mtrl.study.statistics.estimate import Estimate
+
+_FLOOR = -0.5
+"""Lower scores are not drawn: a method that diverged would press all others flat."""
+Points = Mapping[str, Sequence[Estimate | None]]
+
+
+def axis_figures(study: Study, result: AxisResult) -> list[StudyFigure]:
+    """Mean score against the axis' value, and the same for every task where there are several."""
+    if not any(point is not None for points in result.scores.values() for point in points):
+        return []
+    figures = [_overall(study, result)]
+    return [*figures, _by_task(study, result)] if len(result.tasks) > 1 else figures
+
+
+def _overall(study: Study, result: AxisResult) -> StudyFigure:
+    present = _present(result.scores)
+    together = groups(present, study.baseline)
+    return StudyFigure(
+        chart=Chart(
+            name=f"axis-{result.axis}",
+            title=f"Score against {result.axis}",
+            caption=f"Mean normalised score over the {len(result.tasks)} tasks that every condition has, with 95% "
+            "t-intervals over seeds (points stand a little apart so that intervals can be told "
+            f"from each other).{_floor_note(result.scores)}",
+            panels=[
+                Panel(
+                    draw=_draw(study, result, result.scores, methods, height=3.4, named=True),
+                    title=numbered("", place, len(together)),
+                    width=6.0,
+                    height=4.0,
+                    least=4.4,
+                )
+                for place, methods in enumerate(together)
+            ],
+        ),
+        styles=method_styles(study.method_names, study.baseline),
+        numbers=Numbers(
+            columns=(result.axis, "method", "score", "low", "high"),
+            rows=_rows(result, result.scores),
+        ),
+    )
+
+
+def _by_task(study: Study, result: AxisResult) -> StudyFigure:
+    present = _present(result.scores)
+    together = groups(present, study.baseline)
+    rows: list[list[Field]] = [[task, *row] for task, points in result.by_task.items() for row in _rows(result, points)]
+    return StudyFigure(
+        chart=Chart(
+            name=f"axis-{result.axis}-tasks",
+            title=f"Score of each task against {result.axis}",
+            caption="Mean normalised score over seeds, with 95% t-intervals." + _floor_note(*result.by_task.values()),
+            panels=[
+                Panel(
+                    draw=_draw(study, result, points, methods, height=2.0, named=False),
+                    title=numbered(task, place, len(together)),
+                )
+                for task, points in result.by_task.items()
+                for place, methods in enumerate(together)
+            ],
+            legend=present,
+        ),
+        styles=method_styles(study.method_names, study.baseline),
+        numbers=Numbers(columns=("task", result.axis, "method", "score", "low", "high"), rows=rows),
+    )
+
+
+def _draw(
+    study: Study, result: AxisResult, points: Points, methods: list[str], *, height: float, named: bool
+) -> Callable[[Axes], None]:
+    styles = method_styles(study.method_names, study.baseline)
+    labels = [condition.label for condition in result.conditions]
+    values = [float(condition.value) for condition in result.conditions if isinstance(condition.value, (int, float))]
+    log = result.numeric and min(values) > 0 and (result.axis == "spread" or max(values) / min(values) >= 20)
+
+    def place(at: int, method: str) -> float:
+        shift = (methods.index(method) - (len(methods) - 1) / 2) / max(len(methods), 2)
+        if not result.numeric:
+            return at + 0.4 * shift
+        if log:
+            return float(values[at] * (values[-1] / values[0]) ** (0.06 * shift))
+        return values[at] + 0.06 * shift * (values[-1] - values[0])
+
+    def panel(axes: Axes) -> None:
+        if log:
+            axes.set_xscale("log")
+        for method in methods:
+            style = styles[method]
+            found = [(place(at, method), point) for at, point in enumerate(points[method]) if point is not None]
+            xs = [x for x, _ in found]
+            axes.plot(xs, [point.value for _, point in found], linewidth=style.width, **style.keywords)
+            for x, point in found:
+                if point.known:
+                    axes.plot([x, x], [point.low, point.high], color=style.colour, linewidth=1.1, alpha=0.75)
+        axes.xaxis.set_major_locator(FixedLocator(values if result.numeric else list(range(len(labels)))))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(values if result.numeric else list(range(len(labels))), labels)
+        axes.tick_params(length=3, color=GRID)
+        described = _described(result.axis, log) if named else result.axis
+        axes.set(xlabel=described, ylabel="mean normalised score" if named else "score")
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, _FLOOR), min(high, 1 - _FLOOR))
+        if named:
+            ends = [
+                (place(at, method), max(point.value, axes.get_ylim()[0]), method, styles[method])
+                for method in methods
+                if (at_point := _last(points[method])) is not None
+                for at, point in [at_point]
+            ]
+            end_labels(axes, ends, height=height, size=8.5)
+
+    return panel
+
+
+def _last(points: Sequence[Estimate | None]) -> tuple[int, Estimate] | None:
+    known_points = [(at, point) for at, point in enumerate(points) if point is not None]
+    return known_points[-1] if known_points else None
+
+
+def _described(axis: str, log: bool) -> str:
+    name = {
+        "spread": "spread: largest over smallest reward scale",
+        "frequency": "unevenness of the tasks' frequency",
+        "tasks": "number of tasks",
+        "width": "width of the network",
+        "mix": "mix of tasks",
+    }.get(axis, axis)
+    return f"{name} (logarithmic)" if log else name
+
+
+def _present(points: Points) -> list[str]:
+    return [method for method, series in points.items() if any(point is not None for point in series)]
+
+
+def _rows(result: AxisResult, points: Points) -> list[list[Field]]:
+    return [
+        [condition.value, method, *bounds(point)]
+        for method, series in points.items()
+        for condition, point in zip(result.conditions, series, strict=True)
+        if point is not None
+    ]
+
+
+def _floor_note(*points: Points) -> str:
+    lowest = min((p.value for group in points for series in group.values() for p in series if p), default=0.0)
+    return f" The axis ends at {number(_FLOOR, 1)}: lower scores are in the CSV." if lowest < _FLOOR else ""

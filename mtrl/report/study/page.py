@@ -1,0 +1,157 @@
+"""The report of a study: one self-contained HTML page; its figures as PNG and PDF, and all numbers as CSV."""
+
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote
+
+from mtrl.report.drawing import save_picture
+from mtrl.report.html import chart_section, document
+from mtrl.report.study import state, tables
+from mtrl.report.study.figures.condition import condition_figures
+from mtrl.report.study.figures.figure import StudyFigure
+from mtrl.report.study.figures.stress import axis_figures
+from mtrl.report.study.findings import Findings, findings
+from mtrl.report.study.folder import Study, load_study
+from mtrl.report.study.numbers import Numbers
+from mtrl.report.study.results import ConditionResult
+from mtrl.report.study.stress import AxisResult
+from mtrl.report.study.summary import summary
+from mtrl.report.study.words import fairness
+
+
+def write_study_report(folder: Path, page: Path | None = None) -> list[Path]:
+    """Write the page, and its figures and numbers into a folder beside it.
+
+    Args:
+        folder: a study's folder; the study may still go on, or have nothing yet.
+        page: the HTML file, default ``report.html`` in the folder; ``x.html`` has its figures in ``x-figures/``.
+    Returns:
+        The PNG, PDF and CSV files.
+    Raises:
+        ValueError: `folder` is no study's folder, or a file in it is damaged.
+    """
+    found = findings(load_study(folder))
+    page = page or folder / "report.html"
+    beside = page.with_name(f"{page.stem}-figures")
+    beside.mkdir(parents=True, exist_ok=True)
+    by_axis = [axis_figures(found.study, axis) for axis in found.axes]
+    by_condition = [condition_figures(found.study, condition) for condition in found.conditions]
+    written = []
+    for figure in (figure for group in (*by_axis, *by_condition) for figure in group):
+        paths = [beside / f"{figure.chart.name}.{suffix}" for suffix in ("png", "pdf", "csv")]
+        save_picture(figure.chart, paths[:2], figure.styles)
+        figure.numbers.write(paths[2])
+        written += paths
+    for name, numbers in _tables(found).items():
+        written.append(beside / f"{name}.csv")
+        numbers.write(written[-1])
+    # Somebody may be reading the page of a study that goes on.
+    fresh = page.with_name(f"{page.name}.new")
+    fresh.write_text(_render(found, by_axis, by_condition, beside.name), encoding="utf-8")
+    fresh.replace(page)
+    return written
+
+
+def _tables(found: Findings) -> dict[str, Numbers]:
+    written = {"table": tables.main_numbers(found.results)}
+    written |= {f"axis-{axis.axis}-kept": tables.kept_numbers(axis) for axis in found.axes if axis.kept}
+    if any(result.unscored for result in found.results):
+        written["returns"] = tables.returns_numbers(found.study, found.results)
+    return written
+
+
+def _render(
+    found: Findings, by_axis: list[list[StudyFigure]], by_condition: list[list[StudyFigure]], beside: str
+) -> str:
+    study, told = found.study, summary(found)
+    title = f"{study.suite}: {study.name}"
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        state.asked(study),
+        state.state(study),
+        '<h2 id="summary">Summary</h2>' + "".join(f"<p>{escape(sentence)}</p>" for sentence in told) if told else "",
+        _main(study, found.results, beside),
+        *(_axis(axis, figures, beside) for axis, figures in zip(found.axes, by_axis, strict=True)),
+        *(
+            _condition(study, result, figures, beside)
+            for result, figures in zip(found.results, by_condition, strict=True)
+        ),
+        state.methods(study),
+        _versions(study),
+    ]
+    return document(title, parts, script=files("mtrl.report").joinpath("sort.js").read_text(encoding="utf-8"))
+
+
+def _condition(study: Study, result: ConditionResult, figures: list[StudyFigure], beside: str) -> str:
+    """Folded where there are several conditions."""
+    several = len(study.conditions) > 1
+    heading = "h3" if several else "h2"
+    sections = [_figure(figure, beside, heading) for figure in figures]
+    if returns := tables.returns_table(study, result):
+        sections.insert(0, _returns(returns, beside, heading))
+    if not several or not sections:
+        return "".join(sections)
+    return f"<details><summary>All figures of {escape(result.title)}</summary>{''.join(sections)}</details>"
+
+
+def _main(study: Study, results: list[ConditionResult], beside: str) -> str:
+    shown = [result for result in results if any(entry.done or entry.failed for entry in result.methods.values())]
+    if not shown:
+        return ""
+    tasks = dict.fromkeys(task for result in shown for task in result.tasks)
+    note = (
+        f"Normalised scores over {len(tasks)} {'task' if len(tasks) == 1 else 'tasks'}: 0 is the random policy, 1 the "
+        "best known result. IQM: interquartile mean. Under each number: its 95% interval over seeds (Student's t; for "
+        "IQM, median and gap with the bootstrap's standard error). Difference: of mean scores, paired by seed; the "
+        "verdict is corrected for the number of methods, the interval is not. Wall-clock: a run's seconds over those "
+        "of the baseline's, same seeds. Peak memory: the largest run. "
+    )
+    note += " ".join(fairness(results))
+    blocks = [
+        (f"<h3>{escape(result.title)}</h3>" if len(results) > 1 else "") + tables.main_table(study, result)
+        for result in shown
+    ]
+    return (
+        f'<section id="table"><h2>Results</h2>{"".join(blocks)}'
+        f'<p class="note">{escape(note)} {_link(beside, "table", ("csv",))}</p></section>'
+    )
+
+
+def _axis(axis: AxisResult, figures: list[StudyFigure], beside: str) -> str:
+    sections = [_figure(figure, beside, "h2") for figure in figures]
+    if axis.kept:
+        first, last = axis.conditions[0].label, axis.conditions[-1].label
+        note = (
+            f"Mean score at {axis.axis} {last} over that at {axis.axis} {first}, with a 95% interval (bootstrap of "
+            f"whole runs, Student's t); a dash where the score at {first} is not told apart from 0. Change: paired by "
+            "seed, its verdict corrected for the number of methods."
+        )
+        sections.insert(
+            1,
+            f'<section id="axis-{escape(axis.axis)}-kept"><h2>Score kept at {escape(axis.axis)} {escape(last)}</h2>'
+            f"{tables.kept_table(axis)}"
+            f'<p class="note">{escape(note)} {_link(beside, f"axis-{axis.axis}-kept", ("csv",))}</p></section>',
+        )
+    return "".join(sections)
+
+
+def _returns(table: str, beside: str, heading: str) -> str:
+    note = "Raw returns of tasks without a normalised score, mean over seeds; 95% t-intervals."
+    link = _link(beside, "returns", ("csv",))
+    return f'<section><{heading}>Raw returns</{heading}>{table}<p class="note">{note} {link}</p></section>'
+
+
+def _figure(figure: StudyFigure, beside: str, heading: str) -> str:
+    links = _link(beside, figure.chart.name, ("png", "pdf", "csv"))
+    return chart_section(figure.chart, figure.styles, links=links, heading=heading)
+
+
+def _link(beside: str, name: str, suffixes: tuple[str, ...]) -> str:
+    links = " · ".join(f'<a href="{quote(f"{beside}/{name}.{suffix}")}">{suffix.upper()}</a>' for suffix in suffixes)
+    return f'<span class="files">{links}</span>'
+
+
+def _versions(study: Study) -> str:
+    words = [f"{escape(str(name))} {escape(str(version))}" for name, version in study.versions.items()]
+    return f"<footer>{' · '.join(words)}</footer>" if words else ""

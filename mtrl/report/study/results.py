@@ -1,0 +1,189 @@
+"""What a study found under one condition: a result a method, and how it stands to the baseline.
+
+Departs: a cell that failed has no score, so a method's numbers are those of the seeds it finished. The page says so
+wherever it happens, for it flatters the method.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mtrl.report.study.folder import Study
+from mtrl.report.study.scores import Rows, all_tasks, estimate, finite, matrix, score_rows, scored_tasks
+from mtrl.study.statistics.aggregates import AGGREGATES
+from mtrl.study.statistics.comparisons import (
+    Difference,
+    Verdict,
+    paired_differences,
+    probability_of_improvement,
+)
+from mtrl.study.statistics.estimate import Estimate
+
+Standing = Literal["baseline", "better", "worse", "not distinguishable", "too few seeds", "no score"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodResult:
+    """One method under one condition."""
+
+    method: str
+    done: list[int]
+    """Seeds; so are `failed` and `missing`."""
+    failed: list[int]
+    missing: list[int]
+    rows: Rows
+    """Scores of the seeds that have one for every scored task."""
+    aggregates: dict[str, Estimate]
+    """By the aggregate's name; empty without scores."""
+    standing: Standing
+    """How it stands to the baseline."""
+    difference: Difference | None
+    """From the baseline, mean score, paired by seed."""
+    improvement: Estimate | None
+    """Probability to do better than the baseline on a task."""
+    time_ratio: float
+    """Wall-clock over the baseline's, of the seeds that both have; NaN where unknown."""
+    memory: float
+    """Largest peak memory of its runs in MiB; NaN where unknown."""
+    parameters: list[int]
+    """Different counts among its runs; so are `updates` and `learning_rates`."""
+    updates: list[int]
+    learning_rates: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionResult:
+    """All methods under one condition."""
+
+    name: str
+    title: str
+    baseline: str | None
+    tasks: list[str]
+    """With a normalised score."""
+    unscored: list[str]
+    """Tasks without one."""
+    methods: dict[str, MethodResult]
+    leader: str | None
+    """The method with the highest mean score, where there are two."""
+    behind: dict[str, bool]
+    """Whether each other method is told apart from the leader.
+
+    The correction counts that the data chose the leader. The baseline is also told apart where the leader is better in
+    the comparison with the baseline, which was planned before.
+    """
+
+    @property
+    def scored(self) -> list[MethodResult]:
+        """Methods with scores, in the study's order."""
+        return [result for result in self.methods.values() if result.rows]
+
+
+def condition_result(study: Study, condition: str) -> ConditionResult:
+    """Aggregates and comparisons of all methods under a condition."""
+    tasks = scored_tasks(study, condition)
+    rows = {method: score_rows(study, condition, method, tasks) for method in study.method_names}
+    differences = compared(rows, study.baseline)
+    leader, behind = _leader(rows)
+    if leader in differences and study.baseline is not None and differences[leader].verdict == "better":
+        behind[study.baseline] = True
+    return ConditionResult(
+        name=condition,
+        title=next(entry.title for entry in study.conditions if entry.name == condition),
+        baseline=study.baseline,
+        tasks=tasks,
+        unscored=[task for task in all_tasks(study, condition) if task not in tasks],
+        methods={
+            method: _method(study, condition, method, rows, differences.get(method)) for method in study.method_names
+        },
+        leader=leader,
+        behind=behind,
+    )
+
+
+def compared(rows: Mapping[str, Rows], reference: str | None, *, level: float = 0.05) -> dict[str, Difference]:
+    """Each method's paired difference from the reference, for those that share two seeds with it."""
+    if reference is None or reference not in rows:
+        return {}
+    others = {
+        method: own
+        for method, own in rows.items()
+        if method != reference and len(own.keys() & rows[reference].keys()) >= 2
+    }
+    found = paired_differences(rows[reference], others, level=level) if others else []
+    return {difference.method: difference for difference in found}
+
+
+def verdict_of(difference: Estimate, p_value: float, *, level: float = 0.05) -> Verdict:
+    """What may be said of a difference, from its corrected p-value."""
+    if p_value > level:
+        return "not distinguishable"
+    return "better" if difference.value > 0 else "worse"
+
+
+def _leader(rows: Mapping[str, Rows]) -> tuple[str | None, dict[str, bool]]:
+    means = {method: float(matrix(own).mean()) for method, own in rows.items() if own}
+    if len(means) < 2:
+        return None, {}
+    leader = max(means, key=means.__getitem__)
+    # Any of the methods could have come out first, so each of these families has an equal share of the error.
+    apart = compared(rows, leader, level=0.05 / len(means))
+    return leader, {
+        method: method in apart and apart[method].verdict == "worse" for method in means if method != leader
+    }
+
+
+def _method(
+    study: Study, condition: str, method: str, rows: Mapping[str, Rows], difference: Difference | None
+) -> MethodResult:
+    own, base = rows[method], rows.get(study.baseline or "", {})
+    records = study.done(condition, method)
+    states = {seed: study.state((condition, method, seed)) for seed in study.seeds}
+    scores = matrix(own) if own else None
+    improvement = None
+    if scores is not None and method != study.baseline and len(own) > 1 and len(base) > 1:
+        improvement = probability_of_improvement(scores, matrix(base), resample="runs", interval="t")
+    memories = [finite(record.get("peak_memory_mib")) for record in records.values()]
+    known_memories = [value for value in memories if math.isfinite(value)]
+    return MethodResult(
+        method=method,
+        done=[seed for seed, state in states.items() if state == "done"],
+        failed=[seed for seed, state in states.items() if state == "failed"],
+        missing=[seed for seed, state in states.items() if state == "missing"],
+        rows=own,
+        aggregates={}
+        if scores is None
+        else {name: estimate(scores, statistic) for name, statistic in AGGREGATES.items()},
+        standing=_standing(method, study.baseline, own, difference),
+        difference=difference,
+        improvement=improvement,
+        time_ratio=_time_ratio(study, condition, method),
+        memory=max(known_memories, default=math.nan),
+        parameters=[int(value) for value in _distinct(records.values(), "parameters")],
+        updates=[int(value) for value in _distinct(records.values(), "updates")],
+        learning_rates=_distinct(records.values(), "learning_rate"),
+    )
+
+
+def _standing(method: str, baseline: str | None, own: Rows, difference: Difference | None) -> Standing:
+    if method == baseline:
+        return "baseline"
+    if not own:
+        return "no score"
+    return difference.verdict if difference is not None else "too few seeds"
+
+
+def _time_ratio(study: Study, condition: str, method: str) -> float:
+    if study.baseline is None:
+        return math.nan
+    own, base = study.done(condition, method), study.done(condition, study.baseline)
+    pairs = [(finite(own[s].get("seconds")), finite(base[s].get("seconds"))) for s in own if s in base]
+    pairs = [(a, b) for a, b in pairs if a > 0 and b > 0]
+    return float(np.mean([a for a, _ in pairs]) / np.mean([b for _, b in pairs])) if pairs else math.nan
+
+
+def _distinct(records: Iterable[Mapping[str, object]], name: str) -> list[float]:
+    values = [finite(record.get(name)) for record in records]
+    return sorted({value for value in values if math.isfinite(value)})

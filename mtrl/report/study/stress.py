@@ -1,0 +1,146 @@
+"""How scores change along an axis of conditions, such as the spread of the reward scales.
+
+All numbers are of the tasks that every condition scores, so that a point of the axis differs from the next by the
+condition alone.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtrl.report.study.folder import Condition, Study
+from mtrl.report.study.results import verdict_of
+from mtrl.report.study.scores import Rows, adjusted, estimate, matrix, mean_of, score_rows, scored_tasks
+from mtrl.study.statistics.aggregates import Scores, mean
+from mtrl.study.statistics.comparisons import Verdict
+from mtrl.study.statistics.estimate import Estimate
+from mtrl.study.statistics.student import paired_interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What became of a method's mean score, in pairs of equal seeds."""
+
+    difference: Estimate
+    adjusted: float
+    """p-value, corrected (Holm) for the number of methods; so is `verdict`."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A method from one end of the axis to the other."""
+
+    method: str
+    first: Estimate
+    """Mean score at the smallest value."""
+    last: Estimate
+    """At the largest."""
+    ratio: Estimate | None
+    """`last` over `first`; None where the first score cannot be told from 0 or less, or where a seed is alone."""
+    change: Change | None
+    """`last` minus `first`; None without two seeds in common."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AxisResult:
+    """All methods along one axis."""
+
+    axis: str
+    conditions: list[Condition]
+    """In the order of their values, where these are numbers."""
+    tasks: list[str]
+    """Scored under every condition."""
+    scores: dict[str, list[Estimate | None]]
+    """By method: the mean score under each condition."""
+    by_task: dict[str, dict[str, list[Estimate | None]]]
+    """By task and method."""
+    kept: list[Kept]
+    """Empty if the values are no numbers."""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the values can be put on a scale."""
+        return all(isinstance(condition.value, (int, float)) for condition in self.conditions)
+
+
+def axis_results(study: Study) -> list[AxisResult]:
+    """A result for every axis with two conditions or more."""
+    names = dict.fromkeys(condition.axis for condition in study.conditions if condition.axis is not None)
+    groups = {axis: [condition for condition in study.conditions if condition.axis == axis] for axis in names}
+    return [_axis(study, axis, group) for axis, group in groups.items() if axis is not None and len(group) > 1]
+
+
+def _axis(study: Study, axis: str, conditions: list[Condition]) -> AxisResult:
+    numeric = all(isinstance(condition.value, (int, float)) for condition in conditions)
+    ordered = sorted(conditions, key=lambda condition: float(condition.value or 0)) if numeric else conditions
+    # A condition that has no result yet does not take tasks from the others.
+    scored = [tasks for condition in ordered if (tasks := scored_tasks(study, condition.name))]
+    tasks = [task for task in scored[0] if all(task in others for others in scored)] if scored else []
+    rows = {
+        method: [score_rows(study, condition.name, method, tasks) for condition in ordered]
+        for method in study.method_names
+    }
+    return AxisResult(
+        axis=axis,
+        conditions=ordered,
+        tasks=tasks,
+        scores={method: [_mean(own) for own in series] for method, series in rows.items()},
+        by_task={
+            task: {method: [_mean(own, place) for own in series] for method, series in rows.items()}
+            for place, task in enumerate(tasks)
+        },
+        kept=_kept({method: (series[0], series[-1]) for method, series in rows.items()}) if numeric else [],
+    )
+
+
+def _mean(rows: Rows, place: int | None = None) -> Estimate | None:
+    """Of all tasks, or of the one in that place."""
+    if not rows:
+        return None
+    return mean_of(float(row.mean() if place is None else row[place]) for row in rows.values())
+
+
+def _kept(ends: dict[str, tuple[Rows, Rows]]) -> list[Kept]:
+    both = {method: pair for method, pair in ends.items() if pair[0] and pair[1]}
+    changes = _changes(both)
+    return [
+        Kept(
+            method=method,
+            first=estimate(matrix(first), mean),
+            last=estimate(matrix(last), mean),
+            ratio=_ratio(first, last),
+            change=changes.get(method),
+        )
+        for method, (first, last) in both.items()
+    ]
+
+
+def _changes(ends: dict[str, tuple[Rows, Rows]]) -> dict[str, Change]:
+    tested: dict[str, tuple[Estimate, float]] = {}
+    for method, (first, last) in ends.items():
+        seeds = sorted(first.keys() & last.keys())
+        if len(seeds) >= 2:
+            tested[method] = paired_interval(
+                [float(last[seed].mean()) for seed in seeds], [float(first[seed].mean()) for seed in seeds]
+            )
+    corrected = adjusted([p_value for _, p_value in tested.values()])
+    return {
+        method: Change(difference=difference, adjusted=p_value, verdict=verdict_of(difference, p_value))
+        for (method, (difference, _)), p_value in zip(tested.items(), corrected, strict=True)
+    }
+
+
+def _ratio(first: Rows, last: Rows) -> Estimate | None:
+    seeds = sorted(first.keys() & last.keys())
+    if len(seeds) < 2 or mean_of(float(first[seed].mean()) for seed in seeds).low <= 0:
+        return None
+    side_by_side = np.stack([np.concatenate([first[seed], last[seed]]) for seed in seeds])
+    found = estimate(side_by_side, _halves_ratio)
+    return found if math.isfinite(found.value) and found.known else None
+
+
+def _halves_ratio(scores: Scores) -> float:
+    half = scores.shape[1] // 2
+    return float(scores[:, half:].mean() / scores[:, :half].mean())

@@ -1,0 +1,214 @@
+"""What a study found, in sentences that claim no more than its numbers support.
+
+"Better" and "worse" are said only of differences that Holm's correction for the number of comparisons leaves standing.
+All else is "not distinguishable", with the differences that its interval still allows: it never becomes "equal".
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from mtrl.report.study.against import ALONE, TaskDifference
+from mtrl.report.study.findings import Findings
+from mtrl.report.study.folder import Study
+from mtrl.report.study.results import ConditionResult, MethodResult
+from mtrl.report.study.scores import FEW, mean_of
+from mtrl.report.study.series import mean_over_training
+from mtrl.report.study.stress import AxisResult
+from mtrl.report.study.words import change, signed, with_interval
+from mtrl.report.words import listed, number
+
+
+def summary(found: Findings) -> list[str]:
+    """The findings, a few sentences a paragraph.
+
+    Of the conditions of an axis only the first and the last are told; the tables have all of them.
+    """
+    told = [*_seeds(found.results), *_scored(found.results)]
+    for axis in found.axes:
+        told += _axis(axis)
+    inner = {condition.name for axis in found.axes for condition in axis.conditions[1:-1]}
+    for condition in found.conditions:
+        result = condition.result
+        if result.name in inner:
+            continue
+        where = f"{result.title[:1].upper()}{result.title[1:]}. " if len(found.conditions) > 1 else ""
+        paragraphs = (
+            [*_differences(result), *_leader(result), *_without_score(result)],
+            [*_sacrificed(result, condition.sacrificed)],
+            [*_transfer(result, condition.transferred)],
+            [*_conflict(found.study, result)],
+        )
+        told += [where + " ".join(sentences) for sentences in paragraphs if sentences]
+    return told
+
+
+def _seeds(results: Sequence[ConditionResult]) -> Iterator[str]:
+    counts = [len(entry.rows) for result in results for entry in result.scored]
+    if not counts:
+        return
+    least, most = min(counts), max(counts)
+    if most == 1:
+        yield (
+            "Every method has one seed: there are no intervals over seeds, and no method can be called better or worse "
+            "than another."
+        )
+    elif least < FEW:
+        seeds = f"only {most}" if least == most else f"{least} to {most}"
+        yield (
+            f"The methods have {seeds} seeds, which is few: intervals are wide, and only large differences can be told "
+            "apart."
+        )
+
+
+def _scored(results: Sequence[ConditionResult]) -> Iterator[str]:
+    evaluated = [result for result in results if result.tasks or result.unscored]
+    if evaluated and not any(result.tasks for result in evaluated):
+        yield "No best return is known for these tasks, so there are no normalised scores and nothing is compared."
+        return
+    unscored = list(dict.fromkeys(task for result in evaluated for task in result.unscored))
+    if unscored:
+        yield (
+            f"Without a normalised score, and therefore in no average: {listed(unscored)}. "
+            f"{'Its' if len(unscored) == 1 else 'Their'} raw returns are in a table of their own."
+        )
+
+
+def _differences(result: ConditionResult) -> Iterator[str]:
+    tested = [(entry, entry.difference) for entry in result.methods.values() if entry.difference is not None]
+    if not tested:
+        if result.baseline is not None and len(result.scored) > 1:
+            yield f"No method shares two seeds with {result.baseline}, so none is compared with it."
+        return
+    how = f" in mean score (paired by seed{_correction(len(tested), 'methods')})"
+    for verdict in ("better", "worse"):
+        names = [
+            f"{entry.method} by {change(found.difference, _left_out(entry))}"
+            for entry, found in tested
+            if found.verdict == verdict
+        ]
+        if names:
+            yield f"{verdict.capitalize()} than {result.baseline}{how}: {listed(names)}."
+            how = ""
+    same = [(entry, found.difference) for entry, found in tested if found.verdict == "not distinguishable"]
+    if same:
+        low, high = min(shown.low for _, shown in same), max(shown.high for _, shown in same)
+        allow = f"; the 95% intervals allow differences from {signed(low)} to {signed(high)}"
+        yield (
+            f"Not distinguishable from {result.baseline}{how}: {listed([entry.method for entry, _ in same])}"
+            f"{allow if math.isfinite(low) and math.isfinite(high) else ''}."
+        )
+    few = [entry.method for entry in result.scored if entry.standing == "too few seeds"]
+    if few:
+        yield f"Too few seeds in common with {result.baseline} to be compared: {listed(few)}."
+
+
+def _correction(count: int, what: str) -> str:
+    return f", with Holm's correction for {count} {what}" if count > 1 else ""
+
+
+def _left_out(entry: MethodResult) -> str:
+    return f"; {len(entry.failed)} failed and left out" if entry.failed else ""
+
+
+def _leader(result: ConditionResult) -> Iterator[str]:
+    if result.leader is None or len(result.methods[result.leader].rows) < 2:
+        return
+    near = [method for method, behind in result.behind.items() if not behind]
+    lead = (
+        f"The highest mean score is that of {result.leader}, "
+        f"{with_interval(result.methods[result.leader].aggregates['mean'])}"
+    )
+    if not near:
+        yield f"{lead}; every other method is told apart from it."
+    elif len(near) == len(result.behind):
+        yield f"{lead}; no other method is told apart from it, so there is no winner."
+    else:
+        yield f"{lead}; not told apart from it: {listed(near)}, so there is no single winner."
+
+
+def _without_score(result: ConditionResult) -> Iterator[str]:
+    if not result.tasks:
+        return
+    named = [
+        f"{entry.method} ({len(entry.failed)} of its runs failed)" if entry.failed else entry.method
+        for entry in result.methods.values()
+        if not entry.rows and (entry.done or entry.failed)
+    ]
+    if named:
+        yield f"Without a run that has all scores, and so in no comparison: {listed(named)}."
+
+
+def _sacrificed(result: ConditionResult, differences: list[TaskDifference]) -> Iterator[str]:
+    lost = [entry for entry in differences if entry.verdict == "worse" and entry.method != ALONE]
+    if lost:
+        yield (
+            f"Tasks that a method sacrifices (worse on them than {result.baseline}"
+            f"{_correction(len(differences), 'differences of methods on tasks')}): "
+            f"{_by_method(lost, len(result.tasks))}."
+        )
+    elif differences:
+        yield (
+            f"On no task is a method told apart as worse than {result.baseline} "
+            f"({len(differences)} differences of methods on tasks, Holm's correction)."
+        )
+
+
+def _transfer(result: ConditionResult, differences: list[TaskDifference]) -> Iterator[str]:
+    if not differences:
+        return
+    how = f" against agents that learn one task alone{_correction(len(differences), 'differences')}"
+    told = [entry for entry in differences if entry.verdict != "not distinguishable"]
+    if not told:
+        yield f"Transfer{how}: neither positive nor negative transfer is told apart on any task."
+        return
+    said = [
+        f"{kind}: {_by_method(entries, len(result.tasks))}"
+        for verdict, kind in (("better", "positive"), ("worse", "negative"))
+        if (entries := [entry for entry in told if entry.verdict == verdict])
+    ]
+    yield f"Transfer{how}: {'; '.join(said)}."
+
+
+def _by_method(entries: Sequence[TaskDifference], tasks: int) -> str:
+    by_method: dict[str, list[TaskDifference]] = {}
+    for entry in entries:
+        by_method.setdefault(entry.method, []).append(entry)
+    return "; ".join(
+        f"{method} on all {tasks} tasks"
+        if len(own) == tasks > 1
+        else f"{method} on {listed([f'{entry.task} ({signed(entry.difference.value)})' for entry in own])}"
+        for method, own in by_method.items()
+    )
+
+
+def _axis(axis: AxisResult) -> Iterator[str]:
+    tested = [(entry.method, entry.change) for entry in axis.kept if entry.change is not None]
+    if not tested:
+        return
+    first, last = axis.conditions[0].label, axis.conditions[-1].label
+    where = f"from {axis.axis} {first} to {last}"
+    how = f" (mean score, paired by seed{_correction(len(tested), 'methods')})"
+    for verdict, what in (("worse", "Score lost"), ("better", "Score gained")):
+        moved = [(method, found.difference) for method, found in tested if found.verdict == verdict]
+        moved.sort(key=lambda entry: -abs(entry[1].value))
+        if moved:
+            yield f"{what} {where}{how}: {listed([f'{method} {change(shown)}' for method, shown in moved])}."
+            how = ""
+    same = [(method, found.difference) for method, found in tested if found.verdict == "not distinguishable"]
+    if same:
+        named = [f"{method} ({signed(shown.low)} to {signed(shown.high)})" for method, shown in same]
+        yield f"No change told apart {where}{how}: {listed(named)}; in brackets, what the 95% intervals allow."
+
+
+def _conflict(study: Study, result: ConditionResult) -> Iterator[str]:
+    if result.baseline is None:
+        return
+    rates = [100 * rate for rate in mean_over_training(study, result.name, result.baseline, "conflict_rate")]
+    if not rates:
+        return
+    rate = mean_of(rates)
+    within = f"95% interval over {len(rates)} seeds {number(rate.low, 0)}% to {number(rate.high, 0)}%"
+    yield (
+        f"With {result.baseline}, {number(rate.value, 0)}% of the task pairs were in conflict on average over training "
+        f"({within if rate.known else 'one seed'}); gradients without any relation would be in half of the cases."
+    )

@@ -1,0 +1,151 @@
+"""Numbers that the page's figures are made of, worked out by hand."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtrl.report.study.against import task_differences
+from mtrl.report.study.curves import score_curve
+from mtrl.report.study.folder import Study, load_study
+from mtrl.report.study.results import condition_result
+from mtrl.report.study.scores import estimate, matrix
+from mtrl.report.study.series import series
+from mtrl.report.study.stress import axis_results
+from mtrl.study.statistics.aggregates import AGGREGATES
+from tests.mtrl.report.study.synthetic import TASKS, Grid, Record, cells, flat, spread, write_study
+
+Scored = Callable[[str, str, int, str], float]
+
+
+def study_of(folder: Path, grid: Grid, score: Scored) -> Study:
+    """A study with exactly these scores by condition, method, seed and task."""
+    records = cells(grid, flat({}), unscored=False)
+    for record in records:
+        for task, entry in record["evaluation"]["tasks"].items():
+            entry["score"] = score(record["condition"], record["method"], record["seed"], task)
+    return load_study(write_study(folder, grid, records))
+
+
+def test_intervals_count_a_seed_once_however_many_tasks_it_has() -> None:
+    """Every task repeats the seed's score: more tasks add nothing, where a stratified bootstrap would narrow."""
+    seeds = np.array([[0.1], [0.5], [0.6], [0.9]])
+    for statistic in AGGREGATES.values():
+        one, many = estimate(seeds, statistic), estimate(np.repeat(seeds, 30, axis=1), statistic)
+        if statistic is not AGGREGATES["iqm"]:
+            assert many.value == pytest.approx(one.value)
+        assert many.high - many.low > 0.8 * (one.high - one.low)
+
+
+def test_the_mean_has_the_t_interval_over_seeds() -> None:
+    found = estimate(np.array([[0.0, 0.2], [0.4, 0.6]]), AGGREGATES["mean"])  # seeds: 0.1 and 0.5
+    half = 12.7062 * math.sqrt(0.08 / 2)  # t(1 degree of freedom) × standard error
+    assert (found.value, found.low, found.high) == pytest.approx((0.3, 0.3 - half, 0.3 + half), abs=1e-4)
+
+
+def test_wall_clock_is_compared_on_seeds_that_both_have(tmp_path: Path) -> None:
+    grid = Grid(methods=("mean", "slow"), seeds=(0, 1), tasks=TASKS[:1])
+    records = cells(grid, flat({}), without=[("plain", "slow", 1)])
+    for record, seconds in zip(records, (10.0, 1000.0, 25.0), strict=True):
+        record["seconds"] = seconds
+    result = condition_result(load_study(write_study(tmp_path / "x", grid, records)), "plain")
+    assert result.methods["slow"].time_ratio == pytest.approx(2.5)
+
+
+def test_seeds_without_all_scores_are_left_out_of_the_averages(tmp_path: Path) -> None:
+    grid = Grid(methods=("mean", "b"), seeds=(0, 1, 2), tasks=TASKS[:2])
+    study = study_of(
+        tmp_path / "x",
+        grid,
+        lambda condition, method, seed, task: math.nan if (method, seed, task) == ("b", 1, TASKS[0]) else 0.1 * seed,
+    )
+    result = condition_result(study, "plain")
+    assert sorted(result.methods["b"].rows) == [0, 2] and result.methods["b"].done == [0, 1, 2]
+    assert result.methods["b"].aggregates["mean"].value == pytest.approx(0.1)
+
+
+def test_the_share_kept_is_the_ratio_of_the_means(tmp_path: Path) -> None:
+    grid = Grid(methods=("mean", "zero"), seeds=(0, 1, 2), tasks=TASKS[:2], conditions=spread(1, 10, 100))
+
+    def score(condition: str, method: str, seed: int, task: str) -> float:
+        first = {"mean": 0.8, "zero": 0.0}[method] + 0.01 * (seed - 1)
+        return first * {"spread-1": 1.0, "spread-10": 0.7, "spread-100": 0.5}[condition]
+
+    (axis,) = axis_results(study_of(tmp_path / "x", grid, score))
+    kept = {entry.method: entry for entry in axis.kept}
+    ratio, change = kept["mean"].ratio, kept["mean"].change
+    assert ratio is not None and change is not None
+    assert (ratio.value, ratio.low, ratio.high) == pytest.approx((0.5, 0.5, 0.5))  # every seed keeps half
+    assert change.difference.value == pytest.approx(-0.4) and change.verdict == "worse"
+    assert kept["zero"].ratio is None  # nothing to keep
+
+
+def test_an_axis_counts_the_tasks_that_all_its_conditions_have(tmp_path: Path) -> None:
+    numbers = [{"name": f"tasks-{count}", "axis": "tasks", "value": count, "settings": {}} for count in (2, 4)]
+    grid = Grid(methods=("mean", "b"), seeds=(0, 1), conditions=numbers)
+    records = cells(grid, lambda method, condition, task: 0.5, unscored=False)
+    for record in records:
+        if record["condition"] == "tasks-2":
+            for task in TASKS[2:]:
+                del record["evaluation"]["tasks"][task]
+    (axis,) = axis_results(load_study(write_study(tmp_path / "x", grid, records)))
+    assert axis.tasks == list(TASKS[:2])
+    assert [condition.value for condition in axis.conditions] == [2, 4]
+
+
+def test_task_differences_from_the_baseline_are_paired_and_those_from_single_agents_are_not(tmp_path: Path) -> None:
+    grid = Grid(methods=("mean", "b", "single-task"), seeds=(0, 1, 2), tasks=TASKS[:1])
+    study = study_of(
+        tmp_path / "x", grid, lambda condition, method, seed, task: 0.3 * seed + (0.1 if method == "b" else 0.0)
+    )
+    result = condition_result(study, "plain")
+    paired = {entry.method: entry for entry in task_differences(result, "mean")}["b"].difference
+    alone = {entry.method: entry for entry in task_differences(result, "single-task")}["b"].difference
+    assert paired.value == pytest.approx(alone.value) == pytest.approx(0.1)
+    assert paired.high - paired.low == pytest.approx(0.0, abs=1e-9)
+    assert alone.low < -0.5 and alone.high > 0.5
+
+
+def test_a_curve_is_the_mean_over_tasks_then_seeds(tmp_path: Path) -> None:
+    grid = Grid(methods=("mean",), seeds=(0, 1), tasks=TASKS[:2])
+    records = cells(grid, flat({}), unscored=False)
+    for record, (first, second) in zip(records, ((0.1, 0.3), (0.5, 0.9)), strict=True):
+        record["curve"] = [
+            {"steps": 100 * k, "updates": k, "seconds": 10.0 * k, "tasks": {TASKS[0]: k * first, TASKS[1]: k * second}}
+            for k in (1, 2)
+        ]
+    curve = score_curve(load_study(write_study(tmp_path / "x", grid, records)), "plain", "mean", grid.tasks)
+    assert curve is not None
+    assert curve.value.tolist() == pytest.approx([0.45, 0.9])
+    assert (curve.steps.tolist(), curve.updates.tolist(), curve.seconds.tolist()) == ([100, 200], [1, 2], [10, 20])
+
+
+def test_seeds_evaluated_at_other_steps_are_compared_where_all_have_some(tmp_path: Path) -> None:
+    grid = Grid(methods=("mean",), seeds=(0, 1), tasks=TASKS[:1])
+    records = cells(grid, flat({}), unscored=False)
+    for record, steps in zip(records, ((0, 100, 200), (50, 250)), strict=True):
+        record["curve"] = [
+            {"steps": s, "updates": s, "seconds": float(s), "tasks": {TASKS[0]: s / 1000}} for s in steps
+        ]
+    curve = score_curve(load_study(write_study(tmp_path / "x", grid, records)), "plain", "mean", grid.tasks)
+    assert curve is not None and (curve.steps[0], curve.steps[-1]) == (50, 200)
+    assert curve.value.tolist() == pytest.approx((curve.steps / 1000).tolist())  # both seeds are on one line
+
+
+def test_a_series_averages_within_a_seed_before_it_averages_over_seeds() -> None:
+    """A seed that measured more often counts no more than the other."""
+    often: list[Record] = [{"steps": step, "x": 1.0} for step in range(1, 11)]
+    rarely: list[Record] = [{"steps": 5, "x": 3.0}, {"steps": 6, "x": None}, {"steps": 7}]
+    found = series([often, rarely], lambda record: record.get("x"), 240.0)  # 24 stretches of 10 steps
+    assert found is not None
+    assert found.mean.tolist() == [2.0] and found.steps.tolist() == [5.0] and found.runs.tolist() == [2]
+
+
+def test_a_series_without_numbers_is_none() -> None:
+    assert series([[{"steps": 1}], []], lambda record: record.get("x"), 100.0) is None
+
+
+def test_the_matrix_of_scores_is_in_the_order_of_the_seeds() -> None:
+    assert matrix({3: np.array([3.0]), 1: np.array([1.0])}).tolist() == [[1.0], [3.0]]
