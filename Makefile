@@ -44,8 +44,9 @@ demo: $(INSTALLED)
 	$(PYTHON) run.py compare popgym-quick --methods mean,pcgrad,two-hot --seeds 2 --steps 50000 --out $(DEMO)
 	$(PYTHON) run.py report $(DEMO)
 
+# Two processes, each with one thread; the tests of a file stay together.
 test: lint
-	$(PYTHON) -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m "not slow" -n 2 --dist loadfile
 
 slow: $(INSTALLED)
 	$(PYTHON) -m pytest -m slow

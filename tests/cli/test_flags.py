@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from mtrl.commands import CheckSuite, Evaluate, Methods, Report, Suites, Train, parse
+from mtrl.commands import COMMANDS, CheckSuite, Evaluate, Methods, Play, Report, Suites, Train, parse
 from mtrl.config import RunConfig
 from mtrl.presets import preset
+from mtrl.study.commands import Compare, Stress
 from tests.cli.conftest import Call
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -25,11 +26,11 @@ def settings(config: RunConfig) -> list[tuple[str, Any]]:
 
 def test_the_readme_shows_every_command() -> None:
     kinds = {type(parse(shlex.split(line, comments=True))) for line in LINES}
-    assert kinds == {Train, Evaluate, Suites, CheckSuite, Methods, Report}
+    assert kinds == {Train, Evaluate, Compare, Stress, Play, Suites, CheckSuite, Methods, Report}
 
 
 def test_every_flag_that_the_readme_names_exists(call: Call) -> None:
-    text = "".join(call(command, "--help").out for command in ("train", "evaluate", "suites", "methods", "report"))
+    text = "".join(call(command, "--help").out for command in COMMANDS)
     ours = re.sub(r"```python\n.*?```|`python -m [^`]*`", "", README, flags=re.DOTALL)  # other programs have their own
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", ours))
     assert {"--strategy", "--resume", "--episodes", "--json"} <= named

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -101,17 +101,31 @@ def test_a_cell_that_was_stopped_goes_on_and_ends_with_the_same_bits(here: list[
     assert not list(place.glob("run/checkpoints/replay/*"))
 
 
+def when_running(folder: Path, cells: Sequence[Cell], then: Callable[[], object]) -> None:
+    """Do something, in a thread, as soon as all of these cells train."""
+
+    def wait() -> None:
+        while not all(list((folder / cell.folder).glob("run/metrics.jsonl")) for cell in cells):
+            time.sleep(0.05)
+        then()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def processes_of(folder: Path) -> list[str]:
+    return subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, text=True, check=False).stdout.split()
+
+
 def test_stopping_a_study_stops_its_processes(tmp_path: Path) -> None:
+    """The first result would come after minutes."""
     folder = StudyFolder(tmp_path)
     asked = folder.open(study(steps=400_000, settings=TINY))
-    with closing(Processes(2).run(asked, tmp_path, list(asked.cells()))) as running:
-        # The first result would come after minutes.
-        threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    cells = list(asked.cells())
+    with closing(Processes(2).run(asked, tmp_path, cells)) as running:
+        when_running(tmp_path, cells[:2], lambda: os.kill(os.getpid(), signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
             next(running)
-    assert not folder.results()
-    alive = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout
-    assert not alive.strip()
+    assert not folder.results() and not processes_of(tmp_path)
 
 
 def test_a_failure_is_a_result_and_the_others_go_on(tmp_path: Path, monkeypatch: Any) -> None:
@@ -140,8 +154,9 @@ def test_a_failure_is_a_result_and_the_others_go_on(tmp_path: Path, monkeypatch:
 def test_a_process_that_dies_is_a_failed_cell(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
     asked = folder.open(study("mean", steps=400_000, seeds=(0,)))
-    with closing(Processes(1).run(asked, tmp_path, list(asked.cells()))) as running:
-        threading.Timer(3.0, subprocess.run, (["pkill", "-9", "-f", str(tmp_path)],), {"check": False}).start()
+    cells = list(asked.cells())
+    with closing(Processes(1).run(asked, tmp_path, cells)) as running:
+        when_running(tmp_path, cells, lambda: [os.kill(int(p), signal.SIGKILL) for p in processes_of(tmp_path)])
         _, result = next(running)
     assert result["status"] == "failed" and "was killed by signal 9 (out of memory?)" in result["error"]
 
