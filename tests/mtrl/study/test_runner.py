@@ -121,10 +121,14 @@ def test_stopping_a_study_stops_its_processes(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
     asked = folder.open(study(steps=400_000, settings=TINY))
     cells = list(asked.cells())
-    with closing(Processes(2).run(asked, tmp_path, cells)) as running:
-        when_running(tmp_path, cells[:2], lambda: os.kill(os.getpid(), signal.SIGINT))
-        with pytest.raises(KeyboardInterrupt):
-            next(running)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
+    try:
+        with closing(Processes(2).run(asked, tmp_path, cells)) as running:
+            when_running(tmp_path, cells[:2], lambda: os.kill(os.getpid(), signal.SIGINT))
+            with pytest.raises(KeyboardInterrupt):
+                next(running)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not folder.results() and not processes_of(tmp_path)
 
 
