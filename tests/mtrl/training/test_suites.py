@@ -10,6 +10,7 @@ import pytest
 
 from mtrl.config import RunConfig
 from mtrl.training.evaluate import evaluate_run
+from mtrl.training.log import finite
 from mtrl.training.loop import train
 from tests.mtrl.builders import small_run
 
@@ -103,8 +104,11 @@ def test_a_suite_file_that_has_changed_is_no_longer_the_same_run(tmp_path: Path)
 
 def test_the_records_are_fit_for_json(tmp_path: Path) -> None:
     config = run_of(tmp_path, CONTINUOUS)
+    kinds = set()
     for record in train(config, tmp_path / "run"):
-        json.dumps(record)
+        assert json.loads(json.dumps(finite(record), allow_nan=False))["steps"] == record["steps"]
+        kinds.add(record["kind"])
+    assert {"start", "update", "collect", "evaluation", "end"} <= kinds
 
 
 @pytest.mark.slow
