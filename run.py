@@ -179,7 +179,7 @@ def _compare(command: Compare) -> int:
         study = folder.extended(command.asked)
         missing = folder.missing(study, retry_failed=command.retry_failed)
         searches = folder.untuned(study)
-        print(f"{len(searches)} runs of the search for learning rates, {len(missing)} cells of {study.steps:,} steps")
+        print(f"{len(searches)} runs of the search, {len(missing)} cells of {study.steps:,} steps")
         for cell in (*searches, *missing):
             print(f"  {cell}")
         return 0

@@ -2,7 +2,7 @@
 
 Also a program, for executors that start processes:
 
-    python -m mtrl.study.cell FOLDER CONDITION METHOD SEED [RATE]
+    python -m mtrl.study.cell FOLDER CONDITION METHOD SEED [CHOICE as a JSON object]
 """
 
 import contextlib
@@ -10,12 +10,12 @@ import json
 import shutil
 import sys
 import traceback
-from dataclasses import asdict
 from pathlib import Path
 
 from mtrl.config import RunConfig, from_json, to_json
+from mtrl.study.folder import choice_of
 from mtrl.study.result import Result, joined, result_of
-from mtrl.study.study import FILE, Cell, Study
+from mtrl.study.study import FILE, Cell, Choice, Study
 from mtrl.study.study import from_json as study_from_json
 from mtrl.training.log import finite
 
@@ -28,7 +28,7 @@ def run_cell(study: Study, folder: Path, cell: Cell) -> Result:
     Returns:
         The cell's line of ``results.jsonl``, also in `RESULT` in the cell's folder.
     """
-    named = asdict(cell)
+    named = cell.named
     place = folder / cell.folder
     place.mkdir(parents=True, exist_ok=True)
     (place / RESULT).unlink(missing_ok=True)
@@ -99,16 +99,17 @@ def _forget_peak_memory() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def run_stored(folder: str, condition: str, method: str, seed: int, rate: float | None) -> Result:
+def run_stored(folder: str, condition: str, method: str, seed: int, choice: Choice) -> Result:
     """Run a cell of the study that a folder holds: plain arguments, for processes elsewhere."""
     study = study_from_json(json.loads((Path(folder) / FILE).read_text()))
-    return run_cell(study, Path(folder), Cell(condition, method, seed, rate))
+    return run_cell(study, Path(folder), Cell(condition, method, seed, choice))
 
 
 def main(arguments: list[str]) -> int:
     """Run the cell that the arguments name."""
-    folder, condition, method, seed, *rate = arguments
-    result = run_stored(folder, condition, method, int(seed), float(rate[0]) if rate else None)
+    folder, condition, method, seed, *choice = arguments
+    named = {"choice": json.loads(choice[0]) if choice else {}}
+    result = run_stored(folder, condition, method, int(seed), choice_of(named))
     return 0 if result["status"] == "done" else 1
 
 

@@ -15,7 +15,7 @@ from tyro.conf import Positional
 
 from mtrl.presets import preset
 from mtrl.study.conditions import PLAIN, Condition, frequency, mix, number_of_tasks, scales, spread, width
-from mtrl.study.file import load_study, placed, seeds_of
+from mtrl.study.file import load_study, placed, read_value, searched, seeds_of
 from mtrl.study.methods import STANDARD, find_method
 from mtrl.study.study import Study
 
@@ -37,9 +37,9 @@ class Compare:
     """Environment steps of every cell, over all tasks; default: the suite's preset."""
     evaluate_trials: int = 100
     """Trials per task, on held-out seeds, for a cell's score."""
-    learning_rates: str = ""
-    """Learning rates of which each method gets its best, found by one run each with a seed of its own; default: that of
-    the preset for all."""
+    search: tuple[str, ...] = ()
+    """Settings with values, e.g. `--search learning_rate=3e-4,1e-3 entropy_weight=0.01,0.1`: each method gets its best
+    combination, found by one run each with a seed of its own; default: the preset's for all."""
     set: tuple[str, ...] = ()
     """Settings of all cells, e.g. `--set entropy_weight=0.02 agent.width=64`."""
     baseline: str = ""
@@ -83,7 +83,7 @@ class Compare:
             steps=preset(suite).loop.steps if self.steps is None else self.steps,
             evaluate_trials=self.evaluate_trials,
             settings=placed(dict(_pairs("--set", self.set))),
-            rates=tuple(map(float, _names(self.learning_rates))),
+            search=searched({name: _names(values) for name, values in _pairs("--search", self.search, parse=False)}),
             baseline=self.baseline,
         )
 
@@ -154,7 +154,7 @@ def _pairs(flag: str, words: Sequence[str], *, parse: bool = True) -> Iterator[t
         name, equals, value = word.partition("=")
         if not (name and equals and value):
             raise ValueError(f"{flag}: expected name=value, found {word!r}")
-        yield name, yaml.safe_load(value) if parse else value
+        yield name, read_value(value) if parse else value
 
 
 def _is_study(name: str) -> bool:

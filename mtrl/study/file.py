@@ -17,11 +17,12 @@ conditions:                   # none: plain
   scales: {RepeatFirstEasy: 100}
   mix: {similar: [RepeatFirstEasy, RepeatPreviousEasy]}
 settings: {entropy_weight: 0.01}
-learning_rates: [0.0003, 0.001]
+search: {learning_rate: [0.0003, 0.001], entropy_weight: [0.0, 0.01]}   # each method gets its best combination
 evaluate_trials: 100
 baseline: mean
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,12 @@ from mtrl.study import conditions
 from mtrl.study.conditions import PLAIN, Condition
 from mtrl.study.methods import Method, find_method
 from mtrl.study.settings import full_place
-from mtrl.study.study import Study, StudyError
+from mtrl.study.study import Study, StudyError, hashable
 from tasks.registry import nearest
 
 _KEYS = (
     *("suite", "steps", "seeds", "methods", "conditions", "settings"),
-    *("learning_rates", "evaluate_trials", "baseline"),
+    *("search", "evaluate_trials", "baseline"),
 )
 AXES: dict[str, Callable[[Any], Condition]] = {
     "spread": conditions.spread,
@@ -78,7 +79,7 @@ def load_study(path: Path) -> Study:
             steps=int(tree["steps"]),
             evaluate_trials=int(tree.get("evaluate_trials", 100)),
             settings=placed(tree.get("settings", {})),
-            rates=tuple(map(float, tree.get("learning_rates", ()))),
+            search=searched(tree.get("search", {})),
             baseline=str(tree.get("baseline", "")),
         )
     except (TypeError, AttributeError, ValueError) as error:
@@ -148,3 +149,26 @@ def placed(settings: Any) -> dict[str, Any]:
     if not isinstance(settings, Mapping):
         raise ValueError(f"settings: expected names and values, found {settings!r}")
     return {full_place(str(name)): value for name, value in settings.items()}
+
+
+def searched(settings: Any) -> dict[str, tuple[Any, ...]]:
+    """Settings with the values to try, by their place; numbers may be given as texts (YAML reads 3e-4 as one).
+
+    Raises:
+        ValueError: there is no such setting, or a value is not one of it.
+    """
+    found: dict[str, tuple[Any, ...]] = {}
+    for place, values in placed(settings).items():
+        if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+            raise ValueError(f"search: expected values of {place}, found {values!r}")
+        found[place] = hashable(read_value(value) if isinstance(value, str) else value for value in values)
+    return found
+
+
+def read_value(text: str) -> Any:
+    """What a text stands for in YAML, and numbers such as 3e-4, which YAML takes for texts."""
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value

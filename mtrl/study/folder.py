@@ -2,12 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mtrl.study.study import FILE, Cell, Study, StudyError, extended, from_json, to_json
+from mtrl.study.study import FILE, Cell, Choice, Study, StudyError, extended, from_json, hashable, to_json
 
 Result = dict[str, Any]
 
@@ -77,8 +77,8 @@ class StudyFolder:
                 continue
             try:
                 result = json.loads(line)
-                rate = result["rate"] if name == TUNING else None
-                found[result["condition"], result["method"], result["seed"], rate] = result
+                choice = choice_of(result) if name == TUNING else None
+                found[result["condition"], result["method"], result["seed"], choice] = result
             except (ValueError, KeyError, TypeError) as error:
                 if number == len(lines):
                     break
@@ -95,24 +95,23 @@ class StudyFolder:
             os.fsync(out.fileno())
 
     def missing(self, study: Study, *, retry_failed: bool = False) -> list[Cell]:
-        """Cells without a result; on request also those that failed. With their learning rates, where a search has
-        found these."""
+        """Cells without a result; on request also those that failed. With what a search has found for them."""
         settled = {
             (r["condition"], r["method"], r["seed"])
             for r in self.results()
             if r["status"] == "done" or not retry_failed
         }
-        rates = best_rates(study.rates, self.results(TUNING))
+        found = best_choices(study, self.results(TUNING))
         return [
-            replace(cell, rate=rates.get(cell.method))
+            replace(cell, choice=found.get(cell.method, ()))
             for cell in study.cells()
             if (cell.condition, cell.method, cell.seed) not in settled
         ]
 
     def untuned(self, study: Study) -> list[Cell]:
-        """Runs of the search for learning rates that are still to be made."""
-        made = {(r["method"], r["rate"]) for r in self.results(TUNING)}
-        return [cell for cell in study.tuning_cells() if (cell.method, cell.rate) not in made]
+        """Runs of the search that are still to be made."""
+        made = {(r["method"], choice_of(r)) for r in self.results(TUNING)}
+        return [cell for cell in study.tuning_cells() if (cell.method, cell.choice) not in made]
 
     def _stored(self) -> dict[str, Any]:
         held = self.path / FILE
@@ -133,18 +132,24 @@ def _replace(file: Path, text: str) -> None:
     fresh.replace(file)
 
 
-def best_rates(rates: Iterable[float], results: Iterable[Result]) -> dict[str, float]:
-    """By method, the learning rate whose run scored best; of methods all of whose runs are there.
+def choice_of(result: Mapping[str, Any]) -> Choice:
+    """What the search tried in a result's run."""
+    choice = result["choice"]
+    return tuple(zip(choice, hashable(choice.values()), strict=True))
 
-    A run that failed, or whose tasks have no score, loses to every other.
+
+def best_choices(study: Study, results: Iterable[Result]) -> dict[str, Choice]:
+    """By method, the choice whose run scored best; of methods all of whose runs are there.
+
+    A run that failed, or whose tasks have no score, loses to every other; of equals the first counts.
     """
-    wanted = set(rates)
-    by_method: dict[str, dict[float, float]] = {}
+    scores: dict[tuple[str, Choice], float] = {}
     for result in results:
         score = result["evaluation"]["score"] if result["status"] == "done" else None
-        by_method.setdefault(result["method"], {})[result["rate"]] = float("-inf") if score is None else score
-    return {
-        method: max(sorted(scores), key=lambda rate: scores[rate])
-        for method, scores in by_method.items()
-        if wanted <= set(scores)
-    }
+        scores[result["method"], choice_of(result)] = float("-inf") if score is None else score
+    found: dict[str, Choice] = {}
+    for method in study.methods:
+        choices = study.choices(method)
+        if choices and all((method.name, choice) in scores for choice in choices):
+            found[method.name] = max(choices, key=lambda choice: scores[method.name, choice])  # used at once
+    return found

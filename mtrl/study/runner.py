@@ -32,13 +32,13 @@ Event = Begun | Ended
 def run_study(
     study: Study, folder: StudyFolder, executor: Executor, *, retry_failed: bool = False
 ) -> Generator[Event, None, None]:
-    """Find the learning rates that are to be found, then run the cells that have no result.
+    """Make the runs of the search, then run the cells that have no result.
 
     Args:
         study: as `StudyFolder.open` returned it.
         retry_failed: also those that failed.
     """
-    # Cells know their learning rates only when the search is over.
+    # Cells know what the search has found only when it is over.
     for name in (TUNING, RESULTS):
         cells = folder.untuned(study) if name == TUNING else folder.missing(study, retry_failed=retry_failed)
         if not cells:

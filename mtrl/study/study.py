@@ -1,11 +1,13 @@
 """A study: what is compared, under which conditions, how often and for how long. Imports no torch."""
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from mtrl.config import RunConfig
 from mtrl.presets import preset
@@ -16,7 +18,10 @@ from tasks.registry import load_suite
 
 FILE = "study.json"
 TUNING_SEED = 1_000_003
-_FORMAT = 1
+FORMAT = 2
+
+Choice: TypeAlias = tuple[tuple[str, Any], ...]
+"""Settings that a search tries or has found: places and values."""
 
 
 class StudyError(ValueError):
@@ -30,19 +35,30 @@ class Cell:
     condition: str
     method: str
     seed: int
-    rate: float | None = None
-    """Learning rate; None: the preset's."""
+    choice: Choice = ()
+    """What the search tries in this run, or has found for the method."""
 
     @property
     def folder(self) -> Path:
         """Below the study's folder."""
-        rate = "" if self.rate is None else f"-lr{self.rate:g}"
-        return Path("cells") / self.condition / self.method / f"s{self.seed}{rate}"
+        choice = "".join(f"-{re.sub('[^a-zA-Z0-9_.+]', '-', said)}" for said in said_of(self.choice))
+        return Path("cells") / self.condition / self.method / f"s{self.seed}{choice}"
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """How a result names its cell."""
+        return {"condition": self.condition, "method": self.method, "seed": self.seed, "choice": dict(self.choice)}
 
     def __str__(self) -> str:
         """For people."""
-        rate = "" if self.rate is None else f", learning rate {self.rate:g}"
-        return f"{self.condition}, {self.method}, seed {self.seed}{rate}"
+        return ", ".join([self.condition, self.method, f"seed {self.seed}", *said_of(self.choice)])
+
+
+def said_of(choice: Choice) -> list[str]:
+    """A choice for people: the settings by their last part."""
+    return [
+        f"{place.rpartition('.')[2]} {f'{value:g}' if isinstance(value, float) else value}" for place, value in choice
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +77,9 @@ class Study:
     """Trials per task, on held-out seeds, that a cell's final score is the mean of."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of all cells that differ from the preset, by their place."""
-    rates: tuple[float, ...] = ()
-    """Learning rates of which each method gets the one that scores best in one run of its own; none: the preset's."""
+    search: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Settings by their place, with values. Each method gets the combination that scores best in one run of its own;
+    what it sets itself is not searched."""
     baseline: str = ""
     """The method that the others are compared with; default: "mean", else the first."""
 
@@ -90,7 +107,10 @@ class Study:
         if self.baseline and self.baseline not in names:
             raise StudyError(f"the baseline {self.baseline!r} is none of the methods {', '.join(names)}")
         if TUNING_SEED in self.seeds:
-            raise StudyError(f"seed {TUNING_SEED} is that of the search for learning rates; choose another one")
+            raise StudyError(f"seed {TUNING_SEED} is that of the search; choose another one")
+        for place, values in self.search.items():
+            if not values or len(set(values)) < len(values):
+                raise StudyError(f"search: expected different values of {place}, found {list(values)}")
 
     @property
     def compared_with(self) -> str:
@@ -105,11 +125,16 @@ class Study:
                 for method in self.methods:
                     yield Cell(condition.name, method.name, seed)
 
+    def choices(self, method: Method) -> list[Choice]:
+        """What the search tries for a method: every combination of the values of what the method does not set."""
+        axes = [[(place, v) for v in values] for place, values in self.search.items() if place not in method.settings]
+        return list(itertools.product(*axes)) if axes else []
+
     def tuning_cells(self) -> Iterator[Cell]:
-        """Runs that find each method's learning rate: one a rate, under the first condition, with a seed of its own."""
+        """Runs of the search: one a choice, under the first condition, with a seed of its own."""
         for method in self.methods:
-            for rate in self.rates:
-                yield Cell(self.conditions[0].name, method.name, TUNING_SEED, rate)
+            for choice in self.choices(method):
+                yield Cell(self.conditions[0].name, method.name, TUNING_SEED, choice)
 
     def method(self, name: str) -> Method:
         """A method by its name."""
@@ -135,8 +160,8 @@ class Study:
             "loop.evaluate_trials": min(10, self.evaluate_trials),  # of a curve's points
             **self.settings,
             **self.method(cell.method).settings,
+            **dict(cell.choice),
             **self.condition(cell.condition).settings_of(cell.seed, self.tasks()),
-            **({} if cell.rate is None else {"update.learning_rate": cell.rate}),
             "loop.seed": cell.seed,
         }
         return with_settings(config, settings)
@@ -149,6 +174,11 @@ class Study:
         tasks = config.play.only or self.tasks()
         share = shortened(config, self.steps // len(tasks))
         return {task: with_settings(share, {"play.only": (task,)}) for task in tasks}
+
+
+def hashable(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Values as a tuple, with tuples for lists."""
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
 
 def shortened(config: RunConfig, steps: int) -> RunConfig:
@@ -174,14 +204,15 @@ def check_study(study: Study) -> None:
     """
     for condition in study.conditions:
         for method in study.methods:
-            for config in study.runs(Cell(condition.name, method.name, study.seeds[0])).values():
-                load_suite(config.suite, **dataclasses.asdict(config.play))
+            for choice in [(), *study.choices(method)]:
+                for config in study.runs(Cell(condition.name, method.name, study.seeds[0], choice)).values():
+                    load_suite(config.suite, **dataclasses.asdict(config.play))
 
 
 def to_json(study: Study) -> dict[str, Any]:
     """A study as it is stored; see `from_json`."""
     tree = json.loads(json.dumps(dataclasses.asdict(study)))
-    return {"version": _FORMAT, **tree, "baseline": study.compared_with}
+    return {"version": FORMAT, **tree, "baseline": study.compared_with}
 
 
 def from_json(tree: Mapping[str, Any]) -> Study:
@@ -192,11 +223,12 @@ def from_json(tree: Mapping[str, Any]) -> Study:
     """
     known = {f.name for f in dataclasses.fields(Study)}
     try:
-        if tree["version"] != _FORMAT:
-            raise StudyError(f"expected a study of version {_FORMAT}, found {tree['version']}")
+        if tree["version"] != FORMAT:
+            raise StudyError(f"expected a study of version {FORMAT}, found {tree['version']}")
         values: dict[str, Any] = {name: value for name, value in tree.items() if name in known}
         values["methods"] = tuple(Method(**method) for method in values["methods"])
         values["conditions"] = tuple(Condition(**condition) for condition in values["conditions"])
+        values["search"] = {place: hashable(tried) for place, tried in values["search"].items()}
         fitting: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return Study(**fitting)
     except (KeyError, TypeError) as error:
@@ -209,7 +241,7 @@ def extended(old: Study, new: Study) -> Study:
     Raises:
         StudyError: they differ in what all cells have in common, or in what a name stands for.
     """
-    for name in ("suite", "steps", "evaluate_trials", "settings", "rates"):
+    for name in ("suite", "steps", "evaluate_trials", "settings", "search"):
         mine, theirs = to_json(old)[name], to_json(new)[name]
         if mine != theirs:
             raise StudyError(

@@ -64,7 +64,7 @@ class StudyTable:
     def _left(self) -> str:
         if not self.total:
             return "nothing is missing"
-        what = "runs of the search for learning rates" if self.phase == "tuning" else "cells"
+        what = "runs of the search" if self.phase == "tuning" else "cells"
         said = f"{self.ended} of {self.total} missing {what} done, {clock(time.monotonic() - self.begun)}"
         # What is running counts by its share, so that the time left is known before the first cell has ended.
         done = self.ended + sum(self._share(cell) for cell in self.waiting)

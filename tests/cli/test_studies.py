@@ -27,6 +27,9 @@ def test_a_comparison_is_methods_times_seeds_on_one_suite() -> None:
     assert [m.name for m in study.methods] == ["mean", "pcgrad+two-hot"] and study.seeds == (0, 1, 2)
     assert [c.name for c in study.conditions] == ["plain"] and study.steps == 50_000
     assert asked("compare", "popgym-quick", "--seeds", "4,7").seeds == (4, 7)
+    tuned = asked("compare", "popgym-quick", "--search", "learning_rate=3e-4,1e-3", "width=32,64", "--set", "clip=2e-1")
+    assert tuned.search == {"update.learning_rate": (3e-4, 1e-3), "agent.width": (32, 64)}
+    assert tuned.settings == {"update.clip": 0.2} and len(list(tuned.tuning_cells())) == 4 * len(tuned.methods)
     assert asked("compare", "popgym-quick").steps == 200_000  # the preset's
 
 
@@ -108,7 +111,7 @@ conditions:
   spread: [1, 10]
   mix: {pair: [RepeatFirstEasy, HigherLowerEasy]}
 settings: {entropy_weight: 0.01}
-learning_rates: [0.001, 0.01]
+search: {learning_rate: [1e-3, 0.01], entropy-weight: [0, 0.1]}
 """
 
 
@@ -119,7 +122,8 @@ def test_a_study_file_says_the_same_and_has_methods_of_its_own(tmp_path: Path) -
     slow = study.method("slow").settings
     assert slow["conflict.strategy"] == "pcgrad" and slow["update.learning_rate"] == 0.0001
     assert [c.name for c in study.conditions] == ["spread-1", "spread-10", "mix-pair"]
-    assert study.settings == {"learning.entropy_weight": 0.01} and study.rates == (0.001, 0.01)
+    assert study.settings == {"learning.entropy_weight": 0.01}
+    assert study.search == {"update.learning_rate": (0.001, 0.01), "learning.entropy_weight": (0, 0.1)}
     assert study.seeds == (1, 2) and study.steps == 50_000
 
 

@@ -13,6 +13,8 @@ from mtrl.report.records import Record, json_lines
 STUDY = "study.json"
 """The file that makes a folder a study."""
 RESULTS = "results.jsonl"
+TUNING = "tuning.jsonl"
+VERSION = 2
 
 State = Literal["done", "failed", "missing"]
 Key = tuple[str, str, int]
@@ -68,6 +70,10 @@ class Study:
     versions: dict[str, str] = field(default_factory=dict)
     cells: dict[Key, Record] = field(default_factory=dict)
     """The newest result of each cell of the grid that has one."""
+    search: dict[str, list[Any]] = field(default_factory=dict)
+    """What was searched for every method: settings by their place, with the values that were tried."""
+    tried: list[Record] = field(default_factory=list)
+    """The runs of the search."""
     strays: list[Key] = field(default_factory=list)
     """Results of cells that the study no longer asks for."""
 
@@ -119,8 +125,18 @@ def load_study(folder: Path) -> Study:
         name=study.name,
         cells={key: record for key, record in cells.items() if key in grid},
         strays=[key for key in cells if key not in grid],
+        tried=_tried(folder / TUNING, asked["methods"]),
         **asked,
     )
+
+
+def _tried(path: Path, methods: list[Method]) -> list[Record]:
+    """The newest result of every run of the search, method by method."""
+    found: dict[tuple[str, str], Record] = {}
+    for number, record in json_lines(path):
+        _key(record, f"{path}, line {number}")
+        found[record["method"], json.dumps(record.get("choice", {}))] = record
+    return [record for method in methods for record in found.values() if record["method"] == method.name]
 
 
 def _asked(path: Path) -> dict[str, Any]:
@@ -128,10 +144,10 @@ def _asked(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.parent} is no study: {path.name} cannot be read ({error})") from error
-    if not isinstance(found, dict) or found.get("version") != 1:
+    if not isinstance(found, dict) or found.get("version") != VERSION:
         version = found.get("version") if isinstance(found, dict) else type(found).__name__
         raise ValueError(
-            f"{path}: expected a study of version 1, found {version!r}; was it written by another version?"
+            f"{path}: expected a study of version {VERSION}, found {version!r}; was it written by another version?"
         )
     try:
         methods = [Method(**_fields(entry, "name", "summary", "settings")) for entry in found["methods"]]
@@ -148,7 +164,9 @@ def _asked(path: Path) -> dict[str, Any]:
             f"{path}: expected suite, methods, conditions and seeds as a study writes them, found a file "
             f"without or with other ones ({error!r})"
         ) from error
-    asked |= {name: found[name] for name in ("steps", "evaluate_trials", "command", "versions") if found.get(name)}
+    asked |= {
+        name: found[name] for name in ("steps", "evaluate_trials", "command", "versions", "search") if found.get(name)
+    }
     baseline = found.get("baseline")
     names = [method.name for method in methods]
     if baseline is not None and baseline not in names:

@@ -15,6 +15,7 @@ from mtrl.report.study.findings import Findings, findings
 from mtrl.report.study.folder import Study, load_study
 from mtrl.report.study.numbers import Numbers
 from mtrl.report.study.results import ConditionResult
+from mtrl.report.study.search import search, search_numbers
 from mtrl.report.study.stress import AxisResult
 from mtrl.report.study.summary import summary
 from mtrl.report.study.words import fairness
@@ -58,6 +59,8 @@ def _tables(found: Findings) -> dict[str, Numbers]:
     written |= {f"axis-{axis.axis}-kept": tables.kept_numbers(axis) for axis in found.axes if axis.kept}
     if any(result.unscored for result in found.results):
         written["returns"] = tables.returns_numbers(found.study, found.results)
+    if found.study.tried:
+        written["search"] = search_numbers(found.study)
     return written
 
 
@@ -77,6 +80,7 @@ def _render(
             _condition(study, result, figures, beside)
             for result, figures in zip(found.results, by_condition, strict=True)
         ),
+        search(study, _link(beside, "search", ("csv",))),
         state.methods(study),
         _versions(study),
     ]

@@ -23,5 +23,4 @@ class Executor(Protocol):
 
 def lost(cell: Cell, why: str) -> Result:
     """The result of a cell whose process ended without one."""
-    named = {"condition": cell.condition, "method": cell.method, "seed": cell.seed, "rate": cell.rate}
-    return {**named, "status": "failed", "error": why}
+    return {**cell.named, "status": "failed", "error": why}

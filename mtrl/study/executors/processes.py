@@ -1,6 +1,7 @@
 """Processes on this machine, each with a core of its own, one cell after the other in each."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -66,8 +67,8 @@ def _start(folder: Path, cell: Cell, core: int | None) -> _Running:
     place = folder / cell.folder
     place.mkdir(parents=True, exist_ok=True)
     log = (place / "output.txt").open("wb")
-    rate = [] if cell.rate is None else [repr(cell.rate)]
-    named = [str(folder.resolve()), cell.condition, cell.method, str(cell.seed), *rate]
+    choice = [json.dumps(dict(cell.choice))] if cell.choice else []
+    named = [str(folder.resolve()), cell.condition, cell.method, str(cell.seed), *choice]
     process = subprocess.Popen(
         [sys.executable, "-m", "mtrl.study.cell", *named],
         stdin=subprocess.DEVNULL,

@@ -37,7 +37,7 @@ class Ray:
     def run(self, study: Study, folder: Path, cells: Sequence[Cell]) -> Generator[tuple[Cell, Result], None, None]:
         """See `Executor`."""
         ray, path = self._ray, str(folder.resolve())
-        waiting = {self._run.remote(path, c.condition, c.method, c.seed, c.rate): c for c in cells}
+        waiting = {self._run.remote(path, c.condition, c.method, c.seed, c.choice): c for c in cells}
         try:
             while waiting:
                 for ended in ray.wait(list(waiting), num_returns=1)[0]:

@@ -42,7 +42,7 @@ class Slurm:
         executor.update_parameters(**self.options)
         with executor.batch():
             path = str(folder.resolve())
-            jobs = [executor.submit(run_stored, path, c.condition, c.method, c.seed, c.rate) for c in cells]
+            jobs = [executor.submit(run_stored, path, c.condition, c.method, c.seed, c.choice) for c in cells]
         waiting = dict(zip(jobs, cells, strict=True))
         try:
             while waiting:

@@ -165,23 +165,23 @@ def test_a_process_that_dies_is_a_failed_cell(tmp_path: Path) -> None:
     assert result["status"] == "failed" and "was killed by signal 9 (out of memory?)" in result["error"]
 
 
-def test_the_search_gives_each_method_a_rate_before_its_cells_run(tmp_path: Path) -> None:
+def test_the_search_gives_each_method_its_settings_before_its_cells_run(tmp_path: Path) -> None:
     class Pretend:
         parallel = 1
 
         def run(self, study: Study, folder: Path, cells: Sequence[Cell]) -> Generator[tuple[Cell, Result], None, None]:
             for cell in cells:
                 best = 1e-3 if cell.method == "mean" else 1e-4
-                score = -abs((cell.rate or 0.0) - best)
-                named = {"condition": cell.condition, "method": cell.method, "seed": cell.seed, "rate": cell.rate}
-                yield cell, {**named, "status": "done", "error": None, "evaluation": {"score": score, "tasks": {}}}
+                score = -abs(dict(cell.choice)["update.learning_rate"] - best)
+                yield cell, {**cell.named, "status": "done", "error": None, "evaluation": {"score": score, "tasks": {}}}
 
     folder = StudyFolder(tmp_path)
-    asked = folder.open(study(rates=(1e-2, 1e-3, 1e-4)))
+    asked = folder.open(study(search={"update.learning_rate": (1e-2, 1e-3, 1e-4)}))
     phases = [event.phase for event in run_study(asked, folder, Pretend()) if isinstance(event, Begun)]
     assert phases == ["tuning", "cells"]
     assert len(folder.results(TUNING)) == 6 and len(folder.results(RESULTS)) == 4
-    assert {(r["method"], r["rate"]) for r in folder.results()} == {("mean", 1e-3), ("pcgrad", 1e-4)}
+    found = {(r["method"], r["choice"]["update.learning_rate"]) for r in folder.results()}
+    assert found == {("mean", 1e-3), ("pcgrad", 1e-4)}
 
 
 def test_one_agent_a_task_has_the_scores_of_all_and_the_cost_of_all(tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from mtrl.presets import preset
-from mtrl.study.conditions import PLAIN, spread
-from mtrl.study.folder import TUNING, StudyFolder, best_rates
+from mtrl.study.conditions import PLAIN, spread, width
+from mtrl.study.folder import TUNING, StudyFolder, best_choices
 from mtrl.study.methods import Method, find_method
 from mtrl.study.study import Cell, Study, StudyError, check_study, extended, from_json, shortened, to_json
 from tests.mtrl.study.builders import study
 
 QUICK = Study(suite="popgym-quick", methods=(find_method("mean"), find_method("two-hot")), steps=40_000)
+SEARCH = {"update.learning_rate": (1e-2, 1e-3), "agent.image_channels": ((8, 8), (8,))}
 
 
 def test_all_cells_share_everything_but_what_they_are_about() -> None:
@@ -47,7 +48,7 @@ def test_seeds_come_first_so_that_an_unfinished_study_has_something_of_everythin
 
 
 def test_a_study_survives_its_file(tmp_path: Path) -> None:
-    asked = study(conditions=(PLAIN, spread(10.0)), rates=(1e-3, 1e-4), baseline="pcgrad")
+    asked = study(conditions=(PLAIN, spread(10.0)), search=SEARCH, baseline="pcgrad")
     back = from_json(json.loads(json.dumps(to_json(asked))))
     for cell in (*asked.cells(), *asked.tuning_cells()):
         assert back.config(cell) == asked.config(cell)
@@ -64,7 +65,9 @@ def test_a_study_survives_its_file(tmp_path: Path) -> None:
         ({"steps": 0}, "expected steps >= 1"),
         ({"evaluate_trials": 1}, "at least 2 evaluation trials"),
         ({"baseline": "cagrad"}, "the baseline 'cagrad' is none of the methods mean, pcgrad"),
-        ({"seeds": (1_000_003,)}, "is that of the search for learning rates"),
+        ({"search": {"update.learning_rate": (1e-3, 1e-3)}}, "expected different values of update.learning_rate"),
+        ({"search": {"update.learning_rate": ()}}, "expected different values of update.learning_rate, found"),
+        ({"seeds": (1_000_003,)}, "is that of the search"),
     ],
 )
 def test_grids_that_cannot_be_are_refused(settings: dict[str, object], says: str) -> None:
@@ -106,7 +109,7 @@ def test_another_study_does_not_go_into_the_same_folder(tmp_path: Path) -> None:
 
 def done(method: str, seed: int, **more: object) -> dict[str, object]:
     score = {"evaluation": {"score": more.pop("score", 0.5), "tasks": {}}}
-    return {"condition": "plain", "method": method, "seed": seed, "rate": None, "status": "done", **score, **more}
+    return {"condition": "plain", "method": method, "seed": seed, "choice": {}, "status": "done", **score, **more}
 
 
 def test_only_what_is_missing_is_run_and_failures_on_request(tmp_path: Path) -> None:
@@ -139,14 +142,31 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
         folder.results()
 
 
-def test_a_method_gets_the_rate_that_scored_best_and_no_failed_one(tmp_path: Path) -> None:
-    asked = study(rates=(1e-2, 1e-3, 1e-4))
+def test_a_method_gets_the_choice_that_scored_best_and_no_failed_one(tmp_path: Path) -> None:
+    asked = study(search=SEARCH)
     folder = StudyFolder(tmp_path)
     folder.open(asked)
-    assert len(folder.untuned(asked)) == 6 and all(cell.rate is None for cell in folder.missing(asked))
-    for rate, score in ((1e-2, None), (1e-3, 0.2), (1e-4, 0.1)):
-        status = "failed" if rate == 1e-2 else "done"
-        folder.add(done("mean", 1_000_003, rate=rate, score=score, status=status), TUNING)
+    assert len(folder.untuned(asked)) == 8 and all(cell.choice == () for cell in folder.missing(asked))
+    tried = [cell.choice for cell in folder.untuned(asked) if cell.method == "mean"]
+    assert tried[1] == (("update.learning_rate", 1e-2), ("agent.image_channels", (8,)))
+    for choice, score in zip(tried, (None, 0.2, 0.1, 0.0), strict=True):
+        status = "failed" if score is None else "done"
+        folder.add(done("mean", 1_000_003, choice=dict(choice), score=score, status=status), TUNING)
     assert {cell.method for cell in folder.untuned(asked)} == {"pcgrad"}
-    assert {cell.rate for cell in folder.missing(asked) if cell.method == "mean"} == {1e-3}
-    assert best_rates((), []) == {}
+    assert {cell.choice for cell in folder.missing(asked) if cell.method == "mean"} == {tried[1]}
+    config = asked.config(next(cell for cell in folder.missing(asked) if cell.method == "mean"))
+    assert (config.update.learning_rate, config.agent.image_channels) == (1e-2, (8,))
+    assert best_choices(study(), []) == {}
+
+
+def test_what_a_method_or_a_condition_sets_is_not_searched() -> None:
+    slow = Method(name="slow", settings={"update.learning_rate": 1e-5})
+    search = {"update.learning_rate": (1e-2, 1e-3), "learning.entropy_weight": (0.0, 0.1)}
+    asked = study(methods=(find_method("mean"), slow), search=search, conditions=(width(32),))
+    assert [dict(c.choice) for c in asked.tuning_cells() if c.method == "slow"] == [
+        {"learning.entropy_weight": 0.0},
+        {"learning.entropy_weight": 0.1},
+    ]
+    assert all(asked.config(c).update.learning_rate == 1e-5 for c in asked.tuning_cells() if c.method == "slow")
+    folders = [c.folder.name for c in asked.tuning_cells()]
+    assert len(set(folders)) == 6 and folders[0] == "s1000003-learning_rate-0.01-entropy_weight-0"

@@ -17,10 +17,9 @@ CELLS = tuple(Cell("plain", method, seed) for seed in (0, 1) for method in ("mea
 
 
 def result(cell: Cell, score: float | None) -> dict[str, object]:
-    named = {"condition": cell.condition, "method": cell.method, "seed": cell.seed, "rate": cell.rate}
     if score is None:
-        return {**named, "status": "failed", "error": "DivergenceError: the losses are NaN"}
-    return {**named, "status": "done", "seconds": 61.0, "evaluation": {"score": score, "tasks": {}}}
+        return {**cell.named, "status": "failed", "error": "DivergenceError: the losses are NaN"}
+    return {**cell.named, "status": "done", "seconds": 61.0, "evaluation": {"score": score, "tasks": {}}}
 
 
 def events() -> Iterator[Event]:

@@ -34,7 +34,7 @@ class Grid:
             for name in self.methods
         ]
         return {
-            "version": 1,
+            "version": 2,
             "suite": "popgym-quick",
             "steps": self.steps,
             "evaluate_trials": 100,

@@ -51,7 +51,7 @@ def test_a_line_that_is_damaged_before_the_end_is_named(line: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "expected a study of version 1, found 2"),
+        ({"version": 1}, "expected a study of version 2, found 1"),
         ({"methods": None}, "expected suite, methods, conditions and seeds"),
         ({"seeds": ["a"]}, "expected suite, methods, conditions and seeds"),
         ({"conditions": [{}]}, "expected suite, methods, conditions and seeds"),
