@@ -23,6 +23,7 @@ SUITES: dict[str, str] = {
     "procgen-16-hard": "tasks.procgen:procgen_16_hard",
     "procgen-16-memory": "tasks.procgen:procgen_16_memory",
     "procgen-quick": "tasks.procgen:procgen_quick",
+    "clash": "tasks.clash:clash",
     "classic-control": "suites/classic-control.yaml",
     "mixed": "suites/mixed.yaml",
 }
@@ -33,6 +34,7 @@ SOURCES: dict[str, str] = {
     "babyai": "tasks.babyai:Babyai",
     "procgen": "tasks.procgen:Procgen",
     "gym": "tasks.gym_source:Gym",
+    "clash": "tasks.clash:Clash",
 }
 """First part of a task id -> ``module:class`` with ``task(name, **protocol)``, ``make(name, **options)``,
 ``names()``, ``slow`` (whether its simulators are worth a process of their own) and ``extra`` (what to install)."""
