@@ -1,12 +1,12 @@
 """How fast are trials through the toolkit, next to the bare simulator stepped in a loop?
 
-    python -m benchmarks.simulators [--json] [--tasks popgym:RepeatFirstEasy procgen:coinrun] [--repeats 7]
+    python -m benchmarks.simulators [--json] [--tasks popgym:RepeatFirstEasy procgen:coinrun] [--repeats 7] [--slots 32]
 
 In one run alternate: the bare simulator with random actions, reset whenever an episode ends; the same task as trials in
-one slot and in 32 slots of this process, and in 32 slots of one and of two worker processes. Medians are compared, so
-that a busy machine slows all alike. Procgen's bare loop is its own Python interface without threads; the others' is
-Gymnasium's `step`. Memory is what the second of two simulators of a task adds to a process; loading is the time until
-a suite's spaces are known, in a fresh process, simulators' libraries included.
+one slot and in many slots of this process, and in as many slots of one and of two worker processes. Medians are
+compared, so that a busy machine slows all alike. Procgen's bare loop is its own Python interface without threads; the
+others' is Gymnasium's `step`. Memory is what the second of two simulators of a task adds to a process; loading is the
+time until a suite's spaces are known, in a fresh process, simulators' libraries included.
 """
 
 import argparse
@@ -24,7 +24,6 @@ import numpy as np
 from tasks.registry import load_suite, make_simulator
 from tasks.suite import Suite
 
-SLOTS = 32
 TASKS = (
     *("popgym:RepeatFirstEasy", "popgym:AutoencodeEasy", "popgym:HigherLowerEasy", "popgym:PositionOnlyCartPoleEasy"),
     *("babyai:GoToRedBallGrey", "babyai:GoToLocal", "babyai:PickupLoc", "babyai:GoTo"),
@@ -92,22 +91,22 @@ def rate(play: Callable[[int], object], steps: int) -> float:
     return steps / (time.perf_counter() - start)
 
 
-def measure(task_id: str, repeats: int, seconds: float) -> dict[str, Any]:
+def measure(task_id: str, repeats: int, seconds: float, slots: int) -> dict[str, Any]:
     """One task's row."""
     suite = load_suite(task_id, invalid_actions="mask")
     ways = {"bare": bare(task_id)}
     ends = []
-    for name, slots, workers in (
+    for name, count, workers in (
         ("1 slot", 1, 0),
-        ("32 slots", SLOTS, 0),
-        ("1 worker", SLOTS, 1),
-        ("2 workers", SLOTS, 2),
+        ("slots", slots, 0),
+        ("1 worker", slots, 1),
+        ("2 workers", slots, 2),
     ):
-        ways[name], end = through(suite, slots, workers)
+        ways[name], end = through(suite, count, workers)
         ends.append(end)
     for play in ways.values():
-        play(4 * SLOTS)
-    steps = max(64, int(seconds * rate(ways["bare"], 200)) // SLOTS * SLOTS)
+        play(4 * slots)
+    steps = max(2 * slots, int(seconds * rate(ways["bare"], 200)) // slots * slots)
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, play in ways.items():
@@ -119,7 +118,7 @@ def measure(task_id: str, repeats: int, seconds: float) -> dict[str, Any]:
         "task": task_id,
         "bare": median["bare"],
         "one_slot": median["1 slot"] / median["bare"],
-        "slots": median["32 slots"] / median["bare"],
+        "slots": median["slots"] / median["bare"],
         "worker": median["1 worker"] / median["bare"],
         "two_workers": median["2 workers"] / median["1 worker"],
         "mib_per_simulator": extra_memory(task_id),
@@ -180,20 +179,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
     parser.add_argument("--suites", nargs="*", default=list(SUITES), help="suites to load")
+    parser.add_argument("--slots", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="of the bare simulator, in each round")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
     rows = []
     if not given.json:
-        print(f"{'task':34}{'bare':>10}{'1 slot':>9}{'32 slots':>9}{'1 worker':>10}{'2 of 1':>8}{'MiB each':>10}")
+        slots = f"{given.slots} slots"
+        print(f"{'task':34}{'bare':>10}{'1 slot':>9}{slots:>10}{'1 worker':>10}{'2 of 1':>8}{'MiB each':>10}")
     for task in given.tasks:
-        row = measure(task, given.repeats, given.seconds)
+        row = measure(task, given.repeats, given.seconds, given.slots)
         rows.append(row)
         if not given.json:
             numbers = "".join(
                 f"{row[key]:>{width}.2f}"
-                for key, width in (("one_slot", 9), ("slots", 9), ("worker", 10), ("two_workers", 8))
+                for key, width in (("one_slot", 9), ("slots", 10), ("worker", 10), ("two_workers", 8))
             )
             print(f"{task:34}{row['bare']:>8,.0f}/s{numbers}{row['mib_per_simulator']:>10.2f}", flush=True)
     loads = {suite: load_seconds(suite) for suite in given.suites}

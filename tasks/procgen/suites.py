@@ -15,7 +15,7 @@ from tasks.suite import Suite
 from tasks.task import Task
 
 FIVE = ("coinrun", "climber", "jumper", "leaper", "ninja")
-QUICK = ("fruitbot", "starpilot")
+QUICK = ("dodgeball", "starpilot")
 TRAINING_LEVELS = 2000
 QUICK_LEVELS = 500
 PLAIN = {"use_backgrounds": False, "restrict_themes": True}
@@ -61,7 +61,8 @@ def procgen_16_memory() -> Suite:
 
 
 def procgen_quick() -> Suite:
-    """Two games that pay often, drawn plainly: black behind one appearance of everything.
+    """Two games that pay often and in which some actions are soon seen to be better than others, drawn plainly: black
+    behind one appearance of everything.
 
     Values can be told from such frames after tens of thousands of steps, from the usual ones only after many more. A
     trial ends after 500 steps.
