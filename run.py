@@ -46,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         return carry_out(command)
+    except BrokenPipeError:  # whoever reads the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except Exception as error:
         # Anything else is a fault of the program, and its traceback is wanted.
         if os.environ.get("MTRL_TRACEBACK") or not _is_expected(error):
@@ -68,7 +71,12 @@ def check(command: Command) -> None:
             load_suite(command.suite, **asdict(command.config.play))
         if command.folder.exists() and not command.folder.is_dir():
             raise MistakeError(f"--out: {command.folder} is a file")
-        if not command.resume and _rank() == 0 and command.folder.is_dir() and any(command.folder.iterdir()):
+        if (
+            not (command.resume or command.dry_run)
+            and _rank() == 0
+            and command.folder.is_dir()
+            and any(command.folder.iterdir())
+        ):
             raise MistakeError(f"{command.folder} is not empty: go on with --resume, or name another folder with --out")
     elif isinstance(command, Compare):  # or Stress
         with mistakes():
@@ -137,6 +145,8 @@ def _train(command: Train) -> int:
     from mtrl.training.log import JsonlLog, Log, ProgressLog, TensorBoardLog, consume
     from mtrl.training.loop import train
 
+    if command.dry_run:
+        return _size(command.config)
     out = command.folder
     if _rank() > 0:  # of several processes that train together the first tells
         consume(train(command.config, out, resume=command.resume), [])
@@ -144,6 +154,16 @@ def _train(command: Train) -> int:
     logs: list[Log] = [JsonlLog(out / "metrics.jsonl"), TensorBoardLog(out / "tensorboard")]
     consume(train(command.config, out, resume=command.resume), [*logs, ProgressLog(command.config.loop.steps)])
     print(f"The run is in {out}. Next: python run.py evaluate {out}; python run.py report {out}")
+    return 0
+
+
+def _size(config: RunConfig) -> int:
+    from mtrl.training.size import parameter_counts, plain_width
+
+    parts = parameter_counts(config)
+    print(f"{sum(parts.values()):,} trained parameters: " + ", ".join(f"{name} {n:,}" for name, n in parts.items()))
+    width, count = plain_width(config)
+    print(f"A network that all tasks share has as many with --width {width}: {count:,}")
     return 0
 
 

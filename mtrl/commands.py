@@ -45,6 +45,8 @@ class Train:
     """Folder of the run; default: runs/SUITE-STRATEGY-sSEED."""
     resume: bool = False
     """Go on from the newest checkpoint in that folder, with the settings that it was begun with."""
+    dry_run: bool = False
+    """Say how many parameters the network has, and which plain network has as many; train nothing."""
 
     @property
     def config(self) -> RunConfig:
@@ -141,7 +143,7 @@ class PreviewSuite:
 
 @dataclass(frozen=True, kw_only=True)
 class Methods:
-    """List what can be chosen: strategies, rescalings, critics, actors, sequence models."""
+    """List what can be chosen: strategies, rescalings, critics, actors, sequence models, architectures."""
 
     json: bool = False
     """Print JSON."""
@@ -165,7 +167,7 @@ class Report:
 @dataclass(frozen=True, kw_only=True)
 class Play:
     """Film a run's newest checkpoint at play, as evaluation plays: what the simulator shows, and beside it rewards, the
-    critic's value and the policy."""
+    critic's value, the experts' weights and the policy."""
 
     run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Folder of the run."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from conflict.registry import RESCALINGS, STRATEGIES, VALUE_TARGETS, find, make_options
 from mtrl.agent.config import AgentConfig
+from mtrl.agent.experts.config import ExpertsConfig
+from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.config import LearningConfig
 from mtrl.training.config import CollectConfig, ConflictConfig, LoopConfig, SuiteConfig, UpdateConfig
 
@@ -19,6 +21,8 @@ class RunConfig:
     """Name of the suite, or one task, e.g. popgym:RepeatFirstEasy."""
     play: SuiteConfig = field(default_factory=SuiteConfig)
     agent: AgentConfig = field(default_factory=AgentConfig)
+    sharing: SharingConfig = field(default_factory=SharingConfig)
+    experts: ExpertsConfig = field(default_factory=ExpertsConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
     conflict: ConflictConfig = field(default_factory=ConflictConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
@@ -31,6 +35,8 @@ class RunConfig:
                 f"steps {self.loop.steps} must exceed start_steps {self.collect.start_steps}, "
                 "after which the first update comes; lower start_steps for a short run"
             )
+        if self.update.frozen and not self.loop.pretrained:
+            raise ValueError(f"frozen {', '.join(self.update.frozen)}: expected --pretrained RUN beside it, found none")
         chosen = (
             ("strategy", STRATEGIES, self.conflict.strategy, self.conflict.strategy_options),
             ("rescaling", RESCALINGS, self.conflict.rescaling, self.conflict.rescaling_options),

@@ -33,6 +33,25 @@ _PRESETS: dict[str, RunConfig] = {
     ),
 }
 
+# Half a minute: trials of one step, so no memory to speak of and no values to come.
+_PRESETS["clash"] = RunConfig(
+    suite="clash",
+    agent=AgentConfig(memory="gru", width=32, layers=1, context=1, head_width=64, critics=2),
+    learning=LearningConfig(
+        actor="policy-gradient",
+        critic="regression",
+        discounts=(0.0,),
+        acting_discount=0.0,
+        target_rate=0.1,
+        entropy_weight=0.01,
+    ),
+    collect=CollectConfig(
+        slots=16, steps_per_update=64, start_steps=1_000, explore_steps=10_000, explore_to=0.2, replay_steps=20_000
+    ),
+    update=UpdateConfig(sequences=256, learning_rate=3e-3, last_learning_rate=0.05),
+    loop=LoopConfig(steps=20_000, evaluate_every=5_000, checkpoint_every=10_000, evaluate_trials=200),
+)
+
 
 _PAPER_BABYAI = RunConfig(
     suite="babyai-68",

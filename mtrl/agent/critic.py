@@ -7,6 +7,8 @@ layer.
 Departs: AMAGO-2's critics read the action at their first layer, beside the features of the backbone.
 """
 
+from collections.abc import Sequence
+
 import gymnasium as gym
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +18,7 @@ from torch.nn.functional import leaky_relu, linear
 
 from conflict.rescaling.task_affine import TaskAffine
 from mtrl.agent.heads import EnsembleEmbedding, EnsembleLinear, EnsembleProjection
+from mtrl.agent.task_heads import TaskLinear, apply_heads
 
 
 class CriticEnsemble(nn.Module):
@@ -35,6 +38,7 @@ class CriticEnsemble(nn.Module):
         critics: int,
         affine: TaskAffine | None,
         prior: Float[Tensor, " output"],
+        heads: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.critics, self.num_discounts, self.num_outputs = critics, num_discounts, num_outputs
@@ -49,8 +53,9 @@ class CriticEnsemble(nn.Module):
             self.action = EnsembleEmbedding(critics, int(action_space.n), head_width)
         # Values start near zero for every action and sharply so: an early preference would be imitated before it is
         # tested, and first having to empty the bins that are never used would teach the backbone nothing.
-        self.outputs = EnsembleLinear(critics, head_width, num_discounts * num_outputs, scale=0.1)
-        self.outputs.bias.data.copy_(prior.repeat(num_discounts))
+        outputs = EnsembleLinear(critics, head_width, num_discounts * num_outputs, scale=0.1)
+        outputs.bias.data.copy_(prior.repeat(num_discounts))
+        self.outputs: EnsembleLinear | TaskLinear = outputs if heads is None else _for_tasks(outputs, heads)
         self.affine = affine
 
     def features(
@@ -74,7 +79,7 @@ class CriticEnsemble(nn.Module):
         members: Int[Tensor, " member"] | None = None,
     ) -> Float[Tensor, "member row discount output"]:
         """Outputs for one action a row, for every discount."""
-        out = self.outputs(leaky_relu(features + self.action(action, members)), members)
+        out = self._last(leaky_relu(features + self.action(action, members)), row_task, members)
         return self._per_task(out.unflatten(-1, (self.num_discounts, self.num_outputs)), row_task, members)
 
     def of_actions(
@@ -90,24 +95,43 @@ class CriticEnsemble(nn.Module):
         """
         if torch.is_grad_enabled() and actions.requires_grad:
             return self._ascended(features.detach(), actions, row_task, members)
-        weight, bias = (p.unflatten(-1, (self.num_discounts, -1)) for p in self.outputs.parameters_of(members))
+        weight, bias = (p.unflatten(-1, (self.num_discounts, -1)) for p in self._last_parameters(members))
         # One discount after the other: all hidden layers together would not fit a processor's cache.
         out = features.new_empty(self.num_discounts, *features.shape[:2], self.num_outputs)
         for d in range(self.num_discounts):
             hidden = leaky_relu(self.action(actions[:, d], members).add_(features), inplace=True)
-            torch.baddbmm(bias[:, :, d], hidden, weight[:, :, d], out=out[d])
+            if isinstance(self.outputs, TaskLinear):
+                head = self.outputs.head_of(row_task)
+                out[d] = apply_heads(hidden, head, weight[..., d, :], bias[..., d, :])
+            else:
+                torch.baddbmm(bias[:, :, d], hidden, weight[:, :, d], out=out[d])
         return self._per_task(out.permute(1, 2, 0, 3), row_task, members)
 
     def _ascended(self, features: Tensor, actions: Tensor, row_task: Tensor, members: Tensor | None) -> Tensor:
-        frozen = (p.detach() for p in self.outputs.parameters_of(members))
+        frozen = (p.detach() for p in self._last_parameters(members))
         weight, bias = (p.unflatten(-1, (self.num_discounts, -1)) for p in frozen)
         maps = self.action.weight.detach()
         maps = maps if members is None else maps[members]
         out = []
         for d in range(self.num_discounts):
             hidden = leaky_relu(features + actions[:, d] @ maps)
-            out.append(torch.baddbmm(bias[:, :, d], hidden, weight[:, :, d]))
+            if isinstance(self.outputs, TaskLinear):
+                head = self.outputs.head_of(row_task)
+                out.append(apply_heads(hidden, head, weight[..., d, :], bias[..., d, :]))
+            else:
+                out.append(torch.baddbmm(bias[:, :, d], hidden, weight[:, :, d]))
         return self._per_task(torch.stack(out, dim=2), row_task, members, frozen=True)
+
+    def _last(self, hidden: Tensor, row_task: Tensor, members: Tensor | None) -> Tensor:
+        if not isinstance(self.outputs, TaskLinear):
+            return self.outputs(hidden, members)  # type: ignore[no-any-return]
+        if members is None:  # the module itself: the gradient engine looks for it
+            return self.outputs(hidden, row_task)  # type: ignore[no-any-return]
+        return apply_heads(hidden, self.outputs.head_of(row_task), *self._last_parameters(members))
+
+    def _last_parameters(self, members: Tensor | None) -> tuple[Tensor, Tensor]:
+        weight, bias = self.outputs.weight, self.outputs.bias
+        return (weight, bias) if members is None else (weight[members], bias[members])
 
     def _per_task(self, out: Tensor, row_task: Tensor, members: Tensor | None, *, frozen: bool = False) -> Tensor:
         if self.affine is None:
@@ -116,5 +140,18 @@ class CriticEnsemble(nn.Module):
         if members is not None or frozen:
             named = {name: p.detach() if frozen else p for name, p in self.affine.named_parameters()}
             chosen = {name: p if members is None else p[members] for name, p in named.items()}
-        mapped: Tensor = functional_call(self.affine, chosen, (out.squeeze(-1), row_task))
+        # A task that was not trained has no unit of its own: its values mean nothing, where units are by task.
+        mapped: Tensor = functional_call(
+            self.affine, chosen, (out.squeeze(-1), row_task.clamp_max(self.affine.num_tasks - 1))
+        )
         return mapped.unsqueeze(-1)
+
+
+def _for_tasks(layer: EnsembleLinear, heads: Sequence[int]) -> TaskLinear:
+    """A layer for every member and head; all heads of a member start as its layer."""
+    members, inputs, outputs = layer.weight.shape
+    found = TaskLinear(heads, inputs, outputs, leading=(members,))
+    with torch.no_grad():
+        found.weight.copy_(layer.weight[:, None])
+        found.bias.copy_(layer.bias[:, None])
+    return found

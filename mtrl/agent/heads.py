@@ -18,12 +18,9 @@ class EnsembleLinear(nn.Module):
         self, x: Float[Tensor, "member row in"], members: Int[Tensor, " member"] | None = None
     ) -> Float[Tensor, "member row out"]:
         """Every member's layer (or only those of `members`) on its own rows."""
-        weight, bias = self.parameters_of(members)
-        return torch.baddbmm(bias, x, weight)
-
-    def parameters_of(self, members: Int[Tensor, " member"] | None) -> tuple[Tensor, Tensor]:
-        """Weight [member, in, out] and bias [member, 1, out] of some members; None stands for all."""
-        return (self.weight, self.bias) if members is None else (self.weight[members], self.bias[members])
+        if members is None:
+            return torch.baddbmm(self.bias, x, self.weight)
+        return torch.baddbmm(self.bias[members], x, self.weight[members])
 
 
 class EnsembleEmbedding(nn.Module):

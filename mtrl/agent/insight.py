@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mtrl.agent.experts.mixture import Routing
 from mtrl.learning.actor_critic import Rows, candidate_values
 
 if TYPE_CHECKING:
@@ -31,24 +33,27 @@ class Insight:
     """As `Policy.outline` has it: probabilities [actor, action], or quantiles [actor, 3, size]."""
     entropy: Float[Tensor, " actor"]
     """In nats."""
+    gates: list[Float[Tensor, "actor expert"]]
+    """Weights of the experts, for every mixture in the backbone."""
 
 
 def look_inside(
     agent: Agent,
     features: Float[Tensor, "actor width"],
     allowed: Bool[Tensor, "actor action"] | None,
-    task_id: Int[Tensor, " actor"],
+    task: Int[Tensor, " actor"],
+    routings: Sequence[Routing] = (),
 ) -> Insight:
     """Read critics and policy from the backbone's features. Draws from no generator but its own."""
     count, device = len(features), features.device
-    params = agent.policy(features, allowed)
+    params = agent.policy(features, allowed, task)
     # The same draws at every step: what moves the curve is the agent.
     draws = torch.Generator(device=device).manual_seed(0)
     chosen = agent.policy.candidates(params, exact_up_to=sys.maxsize, samples=_SAMPLES, generator=draws)
     rows = Rows(
         sizes=[count],
         group=torch.zeros(count, dtype=torch.long, device=device),
-        task=task_id,
+        task=task,
         now=torch.arange(count, device=device),
         action=torch.zeros(count, dtype=torch.long, device=device),
         reward=features.new_zeros(count),
@@ -61,4 +66,5 @@ def look_inside(
         action_values=values[:, agent.acting] if chosen.actions is None else None,
         policy=agent.policy.outline(params)[:, agent.acting],
         entropy=agent.policy.entropy(params)[:, agent.acting],
+        gates=[routing.gates for routing in routings],
     )

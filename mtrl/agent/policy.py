@@ -6,11 +6,15 @@ with these methods (`mtrl.agent.squashed_normal`).
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from mtrl.agent.task_heads import TaskLinear, for_tasks
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,25 @@ class Candidates:
 class Policy(nn.Module, ABC):
     """A distribution over actions for every row and discount; `params` is whatever the class's `forward` returns."""
 
+    hidden: nn.Module
+
+    @property
     @abstractmethod
-    def forward(self, features: Float[Tensor, "row width"], allowed: Bool[Tensor, "row action"] | None) -> Tensor:
-        """Parameters of the distributions, first axes [row, discount]."""
+    def last(self) -> nn.Linear | TaskLinear:
+        """The last layer."""
+
+    @abstractmethod
+    def forward(
+        self,
+        features: Float[Tensor, "row width"],
+        allowed: Bool[Tensor, "row action"] | None,
+        task: Int[Tensor, " row"] | None = None,
+    ) -> Tensor:
+        """Parameters of the distributions, first axes [row, discount].
+
+        Args:
+            task: of each row; None: not told, where all tasks have one head.
+        """
 
     @abstractmethod
     def act(
@@ -42,11 +62,24 @@ class Policy(nn.Module, ABC):
         features: Float[Tensor, "row width"],
         discount: int,
         allowed: Bool[Tensor, "row action"] | None,
+        task: Int[Tensor, " row"] | None = None,
         *,
         greedy: bool,
         generator: torch.Generator,
     ) -> Tensor:
         """One action a row from the policy of one discount: drawn, or the most likely."""
+
+    def _raw(self, features: Tensor, task: Tensor | None, part: slice = slice(None)) -> Float[Tensor, "row part"]:
+        """Outputs of the last layer, or some of them."""
+        hidden = self.hidden(features)
+        if isinstance(self.last, TaskLinear):
+            if task is None:
+                raise ValueError("tasks have heads of their own: expected the task of every row, got None")
+            found: Tensor = self.last(hidden, task)
+            return found[:, part]
+        if part == slice(None):
+            return self.last(hidden)  # type: ignore[no-any-return]
+        return linear(hidden, self.last.weight[part], self.last.bias[part])
 
     @abstractmethod
     def log_prob(self, params: Tensor, action: Tensor) -> Float[Tensor, "row discount"]:
@@ -82,21 +115,32 @@ class Policy(nn.Module, ABC):
 class DiscretePolicy(Policy):
     """A categorical distribution; its parameters are log-probabilities [row, discount, action]."""
 
-    def __init__(self, width: int, head_width: int, num_actions: int, num_discounts: int) -> None:
+    def __init__(
+        self, width: int, head_width: int, num_actions: int, num_discounts: int, heads: Sequence[int] | None = None
+    ) -> None:
+        """Args: heads: the head of every task; None: one for all."""
         super().__init__()
         self.num_actions, self.num_discounts = num_actions, num_discounts
         self.hidden = nn.Sequential(
             nn.Linear(width, head_width), nn.LeakyReLU(), nn.Linear(head_width, head_width), nn.LeakyReLU()
         )
-        self.logits = nn.Linear(head_width, num_discounts * num_actions)
+        last = nn.Linear(head_width, num_discounts * num_actions)
         # Nearly uniform at the start, so that the first data hold every action.
-        nn.init.normal_(self.logits.weight, std=0.01)
-        nn.init.zeros_(self.logits.bias)
+        nn.init.normal_(last.weight, std=0.01)
+        nn.init.zeros_(last.bias)
+        self.logits: nn.Linear | TaskLinear = last if heads is None else for_tasks(last, heads)
+
+    @property
+    def last(self) -> nn.Linear | TaskLinear:
+        return self.logits
 
     def forward(
-        self, features: Float[Tensor, "row width"], allowed: Bool[Tensor, "row action"] | None
+        self,
+        features: Float[Tensor, "row width"],
+        allowed: Bool[Tensor, "row action"] | None,
+        task: Int[Tensor, " row"] | None = None,
     ) -> Float[Tensor, "row discount action"]:
-        logits = self.logits(self.hidden(features)).unflatten(-1, (self.num_discounts, self.num_actions))
+        logits = self._raw(features, task).unflatten(-1, (self.num_discounts, self.num_actions))
         return _log_softmax(logits, None if allowed is None else allowed[:, None, :])
 
     def act(
@@ -104,13 +148,13 @@ class DiscretePolicy(Policy):
         features: Float[Tensor, "row width"],
         discount: int,
         allowed: Bool[Tensor, "row action"] | None,
+        task: Int[Tensor, " row"] | None = None,
         *,
         greedy: bool,
         generator: torch.Generator,
     ) -> Int[Tensor, " row"]:
-        rows = slice(discount * self.num_actions, (discount + 1) * self.num_actions)
-        logits = nn.functional.linear(self.hidden(features), self.logits.weight[rows], self.logits.bias[rows])
-        log_probs = _log_softmax(logits, allowed)
+        part = slice(discount * self.num_actions, (discount + 1) * self.num_actions)
+        log_probs = _log_softmax(self._raw(features, task, part), allowed)
         return log_probs.argmax(dim=-1) if greedy else _sample(log_probs, generator)
 
     def log_prob(

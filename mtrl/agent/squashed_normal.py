@@ -6,13 +6,15 @@ by quadrature in place of one draw.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mtrl.agent.policy import Candidates, Policy
+from mtrl.agent.task_heads import TaskLinear, for_tasks
 
 _LEAST_LOG_STD, _MOST_LOG_STD = -5.0, 1.0
 _FIRST_STD = 0.9
@@ -28,17 +30,21 @@ class SquashedNormalPolicy(Policy):
     """Its parameters are [row, discount, 3, size]: means, logarithms of standard deviations, and which of the numbers
     of an action the row's task has (1 or 0). Those that it lacks are 0 in every action and count nowhere."""
 
-    def __init__(self, width: int, head_width: int, size: int, num_discounts: int) -> None:
+    def __init__(
+        self, width: int, head_width: int, size: int, num_discounts: int, heads: Sequence[int] | None = None
+    ) -> None:
+        """Args: heads: the head of every task; None: one for all."""
         super().__init__()
         self.size, self.num_discounts = size, num_discounts
         self.hidden = nn.Sequential(
             nn.Linear(width, head_width), nn.LeakyReLU(), nn.Linear(head_width, head_width), nn.LeakyReLU()
         )
-        self.moments = nn.Linear(head_width, num_discounts * 2 * size)
-        nn.init.normal_(self.moments.weight, std=0.01)
+        last = nn.Linear(head_width, num_discounts * 2 * size)
+        nn.init.normal_(last.weight, std=0.01)
         half = (_MOST_LOG_STD - _LEAST_LOG_STD) / 2
         first = math.atanh((math.log(_FIRST_STD) - _LEAST_LOG_STD) / half - 1)
-        self.moments.bias.data.copy_(torch.tensor([0.0, first]).repeat_interleave(size).repeat(num_discounts))
+        last.bias.data.copy_(torch.tensor([0.0, first]).repeat_interleave(size).repeat(num_discounts))
+        self.moments: nn.Linear | TaskLinear = last if heads is None else for_tasks(last, heads)
         nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)  # type: ignore[no-untyped-call]
         self.nodes: Tensor
         self.node_weights: Tensor
@@ -46,10 +52,17 @@ class SquashedNormalPolicy(Policy):
         weights = torch.tensor(weights / weights.sum(), dtype=torch.float32)
         self.register_buffer("node_weights", weights, persistent=False)
 
+    @property
+    def last(self) -> nn.Linear | TaskLinear:
+        return self.moments
+
     def forward(
-        self, features: Float[Tensor, "row width"], allowed: Bool[Tensor, "row size"] | None
+        self,
+        features: Float[Tensor, "row width"],
+        allowed: Bool[Tensor, "row size"] | None,
+        task: Int[Tensor, " row"] | None = None,
     ) -> Float[Tensor, "row discount 3 size"]:
-        raw = self.moments(self.hidden(features)).unflatten(-1, (self.num_discounts, 2, self.size))
+        raw = self._raw(features, task).unflatten(-1, (self.num_discounts, 2, self.size))
         return _bounded(raw, None if allowed is None else allowed[:, None, :])
 
     def act(
@@ -57,13 +70,13 @@ class SquashedNormalPolicy(Policy):
         features: Float[Tensor, "row width"],
         discount: int,
         allowed: Bool[Tensor, "row size"] | None,
+        task: Int[Tensor, " row"] | None = None,
         *,
         greedy: bool,
         generator: torch.Generator,
     ) -> Float[Tensor, "row size"]:
         """The greedy action is the squashed mean, which is the median."""
-        rows = slice(discount * 2 * self.size, (discount + 1) * 2 * self.size)
-        raw = nn.functional.linear(self.hidden(features), self.moments.weight[rows], self.moments.bias[rows])
+        raw = self._raw(features, task, slice(discount * 2 * self.size, (discount + 1) * 2 * self.size))
         params = _bounded(raw.unflatten(-1, (2, self.size)), allowed)
         mean, _, own = params.unbind(-2)
         return torch.tanh(mean) * own if greedy else _sample(params, generator)

@@ -10,8 +10,9 @@ continuous); the policy that targets evaluate is the current one, not a slow cop
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,6 +21,8 @@ from torch import Tensor
 
 from conflict.engine.rows import task_rows
 from mtrl.agent.encoders.timestep import Sequences
+from mtrl.agent.experts.routes import Routes
+from mtrl.agent.experts.use import ExpertUse, use_of
 from mtrl.agent.policy import Candidates
 from mtrl.learning.batch import Batch, existing
 from mtrl.learning.config import LearningConfig
@@ -36,7 +39,7 @@ class TaskLosses:
     """Losses of the tasks in a batch, in the batch's order, and what else is worth logging."""
 
     total: Float[Tensor, " task"]
-    """actor + lambda * critic: what is minimised."""
+    """actor + lambda * critic (+ what routers of experts add): what is minimised."""
     actor: Float[Tensor, " task"]
     critic: Float[Tensor, " task"]
     task_ids: list[int]
@@ -44,6 +47,8 @@ class TaskLosses:
     """Share of the actions in the batch that beat the policy."""
     targets: dict[str, Float[Tensor, " task"]]
     """Where the critic's targets of the acting discount lie, in trained return: mean, std, low, high."""
+    experts: list[Callable[[], ExpertUse]]
+    """How the rows were routed, for every mixture of experts; worked out when it is asked for."""
     metrics: dict[str, Tensor]
 
 
@@ -91,12 +96,14 @@ def task_losses(
     rows = Rows.of(batch)
     observation = {key: value.flatten(0, 1) for key, value in batch.observation.items()}
     sequences = Sequences(num_tasks=len(rows.sizes), exists=existing(batch.mask), generator=generator)
-    everything = agent.encode(observation, sequences).flatten(0, 1)
+    task = batch.task_ids.repeat_interleave(batch.mask.shape[1])
+    routes = Routes(task, exists=sequences.exists, generator=generator)
+    everything = agent.encode(observation, task, sequences, routes).flatten(0, 1)
     now = _Pick.apply(everything, rows.now)  # type: ignore[no-untyped-call]
     after = everything.detach().index_select(0, rows.now + 1)
     discount = agent.discounts * (~rows.terminated)[:, None]
     with task_rows(rows.sizes):
-        params = agent.policy(now, rows.allowed)
+        params = agent.policy(now, rows.allowed, rows.task)
         following = _following(agent, after, rows, config, generator)
         target = lambda_targets(
             rows.reward, rows.terminated, following.value, agent.discounts, rows.now, config.return_lambda
@@ -152,13 +159,17 @@ def task_losses(
         "entropy": entropy.detach()[:, agent.acting].mean(),
         "valid_share": batch.mask.float().mean(),
     }
+    total = actor + config.critic_weight * critic
+    for routing in routes.routings:
+        total = total + mean_by_task(routing.loss[rows.now], rows.group, len(rows.sizes))
     return TaskLosses(
-        total=actor + config.critic_weight * critic,
+        total=total,
         actor=actor,
         critic=critic,
         task_ids=batch.task_ids.tolist(),
         imitated=mean_by_task(filter_.float().mean(dim=-1), rows.group, len(rows.sizes)),
         targets=spread_by_task(target[:, agent.acting], rows.group, len(rows.sizes)),
+        experts=[partial(use_of, routing, rows.now, rows.group, len(rows.sizes)) for routing in routes.routings],
         metrics=metrics,
     )
 
@@ -177,7 +188,7 @@ def _following(
     agent: Agent, after: Tensor, rows: Rows, config: LearningConfig, generator: torch.Generator
 ) -> _Following:
     critic = agent.target_critic
-    params = agent.policy(after, rows.allowed)
+    params = agent.policy(after, rows.allowed, rows.task)
     chosen = agent.policy.candidates(
         params, exact_up_to=config.exact_actions, samples=config.target_samples, generator=generator
     )
@@ -244,7 +255,7 @@ def candidate_outputs(
 
 
 def _read(agent: Agent, outputs: Tensor, row_task: Tensor) -> Float[Tensor, "critic row discount"]:
-    return agent.normaliser.denormalise(agent.value_target.decode(outputs), row_task)
+    return agent.normaliser.denormalise(agent.value_target.decode(outputs), row_task.clamp_max(agent.num_tasks - 1))
 
 
 class _Pick(torch.autograd.Function):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 
 from conflict.registry import RESCALINGS, STRATEGIES, VALUE_TARGETS, Entry
 from mtrl.agent.config import AgentConfig
+from mtrl.agent.experts.config import ExpertsConfig
+from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.config import LearningConfig
 from mtrl.study.methods import PARTS, STANDARD, find_method
 from mtrl.training.config import SuiteConfig
@@ -32,6 +34,9 @@ SETTINGS: dict[str, tuple[type, str]] = {
     "actors": (LearningConfig, "actor"),
     "target_ensembles": (LearningConfig, "target_ensemble"),
     "memories": (AgentConfig, "memory"),
+    "heads": (SharingConfig, "heads"),
+    "conditionings": (SharingConfig, "conditioning"),
+    "experts": (ExpertsConfig, "experts"),
     "invalid_actions": (SuiteConfig, "invalid_actions"),
 }
 

@@ -14,7 +14,7 @@ from mtrl.report.plots import charts
 from mtrl.report.records import RunData, load_run
 from mtrl.report.statistics import mean_of, score_interval
 from mtrl.report.words import number, span, summary, verdicts
-from mtrl.training.log import clock
+from mtrl.training.log import clock, taken_over
 
 _FOLDED = ("metrics",)
 
@@ -67,6 +67,9 @@ def _method(run: RunData) -> str:
         ("critic", "learning", "critic"),
         ("actor", "learning", "actor"),
         ("memory", "agent", "memory"),
+        ("heads", "sharing", "heads"),
+        ("conditioning", "sharing", "conditioning"),
+        ("experts", "experts", "experts"),
         ("seed", "loop", "seed"),
     )
     words = [
@@ -74,6 +77,8 @@ def _method(run: RunData) -> str:
         for label, group, name in chosen
         if name in run.settings.get(group, {})
     ]
+    if "pretrained" in run.start:
+        words.append(escape(taken_over(run.start["pretrained"])))
     return f'<p class="method">{" · ".join(words)}</p>' if words else ""
 
 

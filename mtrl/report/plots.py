@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from mtrl.report.architecture_plots import architecture_charts
 from mtrl.report.drawing import Chart, LineStyle, Panel, line_styles
 from mtrl.report.marks import band, count_axis, level, plain_log, time_unit
 from mtrl.report.matrix import colour_limit, cosine_panel
@@ -25,6 +26,7 @@ def charts(run: RunData) -> list[Chart]:
         sampling_chart(run, styles),
         conflict_chart(run),
         cosine_chart(run),
+        *architecture_charts(run, styles),
         loss_chart(run, styles),
         metrics_chart(run),
     )

@@ -50,7 +50,9 @@ class StudyFolder:
 
     def extended(self, study: Study) -> Study:
         """The study with what the folder has beside it; raises as `open`."""
-        return extended(self.read(), study) if (self.path / FILE).is_file() else study
+        if not (self.path / FILE).is_file():
+            return study
+        return extended(self.read(), study, begun=bool(self.results()))
 
     def read(self) -> Study:
         """The study as it was asked for.

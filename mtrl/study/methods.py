@@ -44,6 +44,8 @@ _DEP_DEP = {
 }
 _IND_IND = {"learning.actor": "filtered", "learning.critic": "two-hot"}
 
+_MEAN = {"sharing.unseen_tasks": "mean"}
+"""What held-out tasks get where tasks have something of their own."""
 _UNSAID = ("mean", "none", "fixed")
 """What every method starts from, and what says nothing without numbers of its own (a study file gives them)."""
 PARTS: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -61,6 +63,24 @@ PARTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "filtered": ("Filtered imitation.", {"learning.actor": "filtered"}),
     "policy-gradient": ("Policy gradient.", {"learning.actor": "policy-gradient"}),
     "regression": ("Critics regress.", {"learning.critic": "regression"}),
+    "multi-head": ("Last layers of actor and critics of each task's own.", {"sharing.heads": "task", **_MEAN}),
+    "one-hot": ("The network is told the task's number.", {"sharing.conditioning": "one-hot", **_MEAN}),
+    "task-embedding": (
+        "The network is told a learnt embedding of the task.",
+        {"sharing.conditioning": "embedding", **_MEAN},
+    ),
+    "film": (
+        "A learnt embedding of the task scales and shifts the features.",
+        {"sharing.conditioning": "film", **_MEAN},
+    ),
+    "mission-film": ("The mission's words scale and shift the features.", {"sharing.conditioning": "mission"}),
+    **{
+        name if name in ("soft-modularization", "care", "paco", "moore") else f"{name}-experts": (
+            f"A mixture of experts behind the encoder: {name}.",
+            {"experts.experts": name, **_MEAN},
+        )
+        for name in ("dense", "top-k", "soft-modularization", "care", "paco", "moore")
+    },
     "symlog-regression": ("Critics regress in symlog.", {"learning.critic": "symlog-regression"}),
     **{
         name: (f"Strategy: {entry.summary}", {"conflict.strategy": name})

@@ -235,13 +235,16 @@ def from_json(tree: Mapping[str, Any]) -> Study:
         raise StudyError(f"expected a study as this version writes it, found {str(tree)[:60]} ({error!r})") from error
 
 
-def extended(old: Study, new: Study) -> Study:
+def extended(old: Study, new: Study, *, begun: bool = True) -> Study:
     """The study of a folder, with the methods, conditions and seeds of another one beside its own.
 
+    Args:
+        begun: whether a cell has run with what the search had found; until then the search may grow, too.
     Raises:
         StudyError: they differ in what all cells have in common, or in what a name stands for.
     """
-    for name in ("suite", "steps", "evaluate_trials", "settings", "search"):
+    grows = not begun and _holds(new.search, old.search)
+    for name in ("suite", "steps", "evaluate_trials", "settings", *(() if grows else ("search",))):
         mine, theirs = to_json(old)[name], to_json(new)[name]
         if mine != theirs:
             raise StudyError(
@@ -259,4 +262,9 @@ def extended(old: Study, new: Study) -> Study:
                 )
         merged[what] = tuple(found.values())
     seeds = tuple(dict.fromkeys((*old.seeds, *new.seeds)))
-    return dataclasses.replace(old, **merged, seeds=seeds)
+    return dataclasses.replace(old, **merged, seeds=seeds, search=new.search if grows else old.search)
+
+
+def _holds(larger: Mapping[str, tuple[Any, ...]], smaller: Mapping[str, tuple[Any, ...]]) -> bool:
+    """Whether a search has the settings of another one and at least its values, so that its runs are some of these."""
+    return list(larger) == list(smaller) and all(set(values) <= set(larger[name]) for name, values in smaller.items())

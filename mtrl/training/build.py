@@ -30,11 +30,32 @@ def build_rescaling(config: RunConfig, suite: Suite) -> Rescaling:
 
 
 def build_agent(config: RunConfig, suite: Suite, rescaling: Rescaling) -> Agent:
-    """The network, its weights drawn from the run's seed and nothing else."""
+    """The network, its weights drawn from the run's seed and nothing else.
+
+    Raises:
+        ValueError: the suite holds tasks out for which the agent would have nothing; or the settings do not fit it.
+    """
+    known = {task.name for task in load_suite(config.suite).all_tasks} if config.sharing.head_groups else set()
+    if unknown := sorted(set(config.sharing.head_groups) - known):
+        raise ValueError(f"head_groups: expected tasks of {config.suite} ({', '.join(sorted(known))}), found {unknown}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.loop.seed)
         agent = Agent(
-            suite.observation_space, suite.action_space, suite.num_tasks, config.agent, config.learning, rescaling
+            suite.observation_space,
+            suite.action_space,
+            suite.num_tasks,
+            config.agent,
+            config.learning,
+            rescaling,
+            config.sharing,
+            config.experts,
+            suite.task_names,
+        )
+    if suite.held_out and agent.knows_tasks and config.sharing.unseen_tasks == "error":
+        names = ", ".join(task.name for task in suite.held_out)
+        raise ValueError(
+            f"the suite {suite.name} holds tasks out ({names}), and what tasks have of their own here (heads, "
+            "conditioning, experts routed by task) has nothing for tasks that were not trained: set --unseen-tasks mean"
         )
     return agent.to(config.loop.device)
 

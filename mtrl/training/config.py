@@ -117,6 +117,8 @@ class CollectConfig:
 class UpdateConfig:
     """The batch and the optimizer (AdamW)."""
 
+    frozen: tuple[Literal["encoder", "conditioning", "experts", "memory", "policy", "critic"], ...] = ()
+    """Parts of the network in which what was taken over from a pretrained run stays as it is."""
     sequences: int = 24
     """Sequences in a batch, divided evenly among the tasks of the update; a remainder is dropped."""
     tasks_per_update: int | None = None
@@ -181,6 +183,8 @@ class LoopConfig:
     """Updates between two records of losses."""
     learn_threads: int = 2
     """Threads for updates; acting always uses one. Never more than the machine has."""
+    pretrained: str = ""
+    """Folder of a run whose weights this one starts from, as far as they fit; it may be of another suite."""
     device: str = "cpu"
     """Where the network lives: cpu, cuda, cuda:1, ..."""
 

@@ -62,6 +62,7 @@ def evaluate(
             workers=workers,
             max_faults=max_faults,
             patience=patience,
+            known=part is not held_out,
         )
         try:
             results.append(_evaluate(player, trials, HELD_OUT + seed))

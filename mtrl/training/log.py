@@ -141,6 +141,12 @@ def scalars(record: Record) -> dict[str, float]:
             found |= {f"{group}/{name}": value for name, value in record.get(group, {}).items()}
         for task, target in record.get("target", {}).items():
             found |= {f"target_{name}/{task}": value for name, value in target.items()}
+        for place, use in enumerate(record.get("experts", []), start=1):
+            found[f"experts_{place}/dead"] = use["dead"]
+            for name in ("entropy", "dropped"):
+                found |= {f"experts_{place}_{name}/{task}": value for task, value in use[name].items()}
+            usage = list(use["usage"].values())
+            found |= {f"experts_{place}_usage/{e}": sum(v) / len(v) for e, v in enumerate(zip(*usage, strict=True), 1)}
     elif kind == "collect":
         for name, tag in (("return", "training_return"), ("length", "trial_length"), ("share", "task_share")):
             found |= {f"{tag}/{task}": value for task, value in record.get(name, {}).items()}
@@ -154,6 +160,9 @@ def scalars(record: Record) -> dict[str, float]:
         found["evaluation/score"] = record["score"]
         for task, entry in record["tasks"].items():
             found |= {f"evaluation_return/{task}": entry["return"], f"evaluation_score/{task}": entry["score"]}
+        for name, cosines in record.get("heads", {}).items():
+            apart = [c for i, row in enumerate(cosines) for j, c in enumerate(row) if i != j]
+            found |= {f"heads/{name}_similarity": sum(apart) / len(apart)} if apart else {}
         for task, entry in record.get("held_out", {}).get("tasks", {}).items():
             found |= {f"held_out_return/{task}": entry["return"], f"held_out_score/{task}": entry["score"]}
     return {tag: float(value) for tag, value in found.items() if value is not None and math.isfinite(value)}
@@ -168,6 +177,14 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(entry) for entry in value]
     return value
+
+
+def taken_over(pretrained: Record) -> str:
+    """What a run took over from another one, in words."""
+    afresh = [name for name in pretrained["afresh"] if not name.startswith("target_critic.")]
+    said = f"pretrained: {len(pretrained['taken'])} tensors from {pretrained['run']} ({pretrained['steps']:,} steps)"
+    said += f"; frozen: {', '.join(pretrained['frozen'])}" if pretrained["frozen"] else ""
+    return said + (f"; afresh, and learning: {', '.join(afresh)}" if afresh else "")
 
 
 class ProgressLog:
@@ -193,6 +210,8 @@ class ProgressLog:
         kind = record["kind"]
         if kind == "resume":
             return
+        if kind == "start" and "pretrained" in record:
+            self.console.print(taken_over(record["pretrained"]), soft_wrap=True, markup=False)
         if self.console.is_terminal:
             if self._live is None:
                 self._live = Live(console=self.console, refresh_per_second=4, transient=False)

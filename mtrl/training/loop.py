@@ -5,6 +5,7 @@ asking.
 """
 
 import dataclasses
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -14,19 +15,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from conflict.registry import make_strategy
 from mtrl.config import RunConfig, to_json
-from mtrl.learning.actor_critic import TaskLosses
 from mtrl.learning.batch import Batch
 from mtrl.training.build import build_agent, build_replay, build_rescaling, build_suite
 from mtrl.training.checkpoint import CheckpointError, Checkpoints
 from mtrl.training.collect import Collector
 from mtrl.training.evaluate import evaluate
 from mtrl.training.ranks import Ranks
+from mtrl.training.records import floats, heads_record, losses_by_task
 from mtrl.training.sampling import TaskSampler
 from mtrl.training.snapshot import check_same_run, put_back, snapshot
+from mtrl.training.transfer import RECORD, begin_from
 from mtrl.training.update import Updater
 from tasks.trial import SimulatorError
 
@@ -56,6 +57,8 @@ def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Rec
         begun = out / "config.json.new"
         begun.write_text(to_json(config))
         begun.replace(out / "config.json")
+        if run.pretrained:
+            (out / RECORD).write_text(json.dumps(run.pretrained, indent=1) + "\n")
     if resume:
         yield {"kind": "resume", "records": run.records}
     try:
@@ -79,6 +82,9 @@ class Run:
         self.turns = np.random.default_rng([config.loop.seed, 2])
         rescaling = build_rescaling(config, self.suite).to(config.loop.device)
         self.agent = build_agent(config, self.suite, rescaling)
+        self.pretrained = begin_from(
+            self.agent, self.suite.task_names, config.loop.pretrained, config.update.frozen, out
+        )
         self.updater = Updater(
             self.agent,
             make_strategy(config.conflict.strategy, self.suite.num_tasks, config.conflict.strategy_options).to(
@@ -186,12 +192,17 @@ class Run:
             yield {
                 "kind": "update",
                 **losses_by_task(losses, self._names(losses.task_ids)),
-                "metrics": _floats(metrics),
+                "metrics": floats(metrics),
             }
             if self.finished:
                 yield self._collected()
         if measure and conflict is not None:
-            yield {"kind": "conflict", "tasks": self._names(conflict.task_ids), **conflict.record()}
+            names = self._names(conflict.task_ids)
+            yield {
+                "kind": "conflict",
+                "tasks": names,
+                **conflict.record(),
+            }
 
     def batch(self) -> Batch:
         """Draw the next batch: tasks in turn, windows at random."""
@@ -239,6 +250,7 @@ class Run:
                 max_faults=self.config.collect.max_faults,
                 patience=self.config.collect.patience,
             ),
+            **heads_record(self.agent),
         }
 
     def _collected(self) -> Record:
@@ -259,6 +271,7 @@ class Run:
             "versions": {name: _version(name) for name in _PACKAGES},
             "processes": self.ranks.count,
             "parameters": sum(p.numel() for p in self.updater.parameters.values()),
+            **({"pretrained": self.pretrained} if self.pretrained else {}),
         }
 
     def _names(self, task_ids: list[int]) -> list[str]:
@@ -296,25 +309,6 @@ def _on_this_rank(config: RunConfig, ranks: Ranks) -> RunConfig:
     update = dataclasses.replace(config.update, sequences=ranks.share(config.update.sequences, "sequences"))
     loop = dataclasses.replace(config.loop, device=ranks.device(config.loop.device))
     return dataclasses.replace(config, collect=collect, update=update, loop=loop)
-
-
-def losses_by_task(losses: TaskLosses, names: list[str]) -> dict[str, dict[str, Any]]:
-    """The losses, and what else is known of each task, under the tasks' names."""
-    kinds = {
-        "loss": losses.total,
-        "actor_loss": losses.actor,
-        "critic_loss": losses.critic,
-        "imitated": losses.imitated,
-    }
-    targets = {key: values.tolist() for key, values in losses.targets.items()}
-    return {
-        **{kind: dict(zip(names, values.tolist(), strict=True)) for kind, values in kinds.items()},
-        "target": {name: {key: values[i] for key, values in targets.items()} for i, name in enumerate(names)},
-    }
-
-
-def _floats(metrics: dict[str, Tensor]) -> dict[str, float]:
-    return {name: float(value) for name, value in metrics.items()}
 
 
 def _due(every: int, before: int, now: int) -> bool:

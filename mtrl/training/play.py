@@ -20,6 +20,8 @@ class Player:
         workers: processes for the simulators; 0: they run in this one.
         max_faults: times in a row that a task's simulator may fail.
         patience: seconds for a worker to answer.
+        known: whether the suite's tasks are those that the agent was trained on, in the same order; otherwise it has
+            seen none of them.
     """
 
     def __init__(
@@ -35,9 +37,10 @@ class Player:
         workers: int = 0,
         max_faults: int | None = None,
         patience: float = 60.0,
+        known: bool = True,
     ) -> None:
         self.agent, self.suite, self.generator, self.greedy = agent, suite, generator, greedy
-        self.num_slots = num_slots
+        self.num_slots, self.known = num_slots, known
         self.device = agent.discounts.device
         self.envs = suite.make_vector(
             num_slots,
@@ -87,15 +90,19 @@ class Player:
     def _note(self, infos: dict[str, Any]) -> None:
         self.faults += [message for _, message in infos.get("faults", ())]
 
-    def _input(self) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
-        """What the agent is given: the observation, and which actions each slot's task has."""
+    def _input(self) -> tuple[dict[str, torch.Tensor], torch.Tensor | None, torch.Tensor]:
+        """What the agent is given: the observation, which actions each slot's task has, and the tasks."""
         observation = {key: torch.from_numpy(value).to(self.device) for key, value in self.observation.items()}
-        return observation, None if self.allowed is None else self.allowed[torch.from_numpy(self.task_id).long()]
+        task = torch.from_numpy(self.task_id).long().to(self.device)
+        allowed = None if self.allowed is None else self.allowed[task]
+        return observation, allowed, task if self.known else torch.full_like(task, self.agent.num_tasks)
 
     def _act(self) -> NDArray[Any]:
-        observation, allowed = self._input()
+        observation, allowed, task = self._input()
         with torch.inference_mode():
-            actions = self.agent.act(observation, self.memory, allowed, greedy=self.greedy, generator=self.generator)
+            actions = self.agent.act(
+                observation, self.memory, allowed, task, greedy=self.greedy, generator=self.generator
+            )
             if self.exploration > 0:
                 actions = self._explore(actions, allowed)
         result: NDArray[Any] = actions.cpu().numpy()

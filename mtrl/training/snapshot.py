@@ -97,13 +97,18 @@ def check_same_run(saved: dict[str, Any], config: RunConfig, path: Path) -> None
     Raises:
         CheckpointError: a setting that decides the bits differs.
     """
-    mine = json.loads(to_json(config))
-    different = [
-        f"{group}.{name} (there {saved.get(group, {}).get(name)!r}, here {value!r})"
-        for group, values in mine.items()
-        for name, value in (values.items() if isinstance(values, dict) else [(group, values)])
-        if name not in _FREE
-        and (saved.get(group, {}).get(name) if isinstance(values, dict) else saved.get(group)) != value
-    ]
+    mine, usual = json.loads(to_json(config)), json.loads(to_json(RunConfig(suite=config.suite)))
+
+    def there(group: str, name: str) -> Any:
+        """What the checkpoint's run had; a setting that is younger than it stands at its default."""
+        return saved.get(group, {}).get(name, usual[group][name])
+
+    different = []
+    for group, values in mine.items():
+        if not isinstance(values, dict):
+            pairs = [(group, saved.get(group), values)]
+        else:
+            pairs = [(f"{group}.{name}", there(group, name), v) for name, v in values.items() if name not in _FREE]
+        different += [f"{name} (there {before!r}, here {now!r})" for name, before, now in pairs if before != now]
     if different:
         raise CheckpointError(f"{path} is of a run with other settings: {'; '.join(different)}")

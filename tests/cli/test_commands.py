@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +104,9 @@ def test_an_error_at_work_shows_where_it_arose_only_if_asked(
     else:
         answer = call("methods")
         assert (answer.code, answer.out) == (1, "") and answer.err.startswith("run.py: disk full\n")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} run.py compare popgym-quick --dry-run --out none | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert "cells of 200,000 steps" in done.stdout and done.stderr == ""

@@ -20,8 +20,13 @@ FLAGS = {
     "actors": ("--actor", "learning", "actor"),
     "memories": ("--memory", "agent", "memory"),
     "target_ensembles": ("--target-ensemble", "learning", "target_ensemble"),
+    "heads": ("--heads", "sharing", "heads"),
+    "conditionings": ("--conditioning", "sharing", "conditioning"),
+    "experts": ("--experts", "experts", "experts"),
     "invalid_actions": ("--invalid-actions", "play", "invalid_actions"),
 }
+NEEDS = {("heads", "group"): ("--head-groups", "RepeatFirstEasy", "mine")}
+"""What must be said beside a name."""
 
 
 def spoken(call: Call, *arguments: object) -> Any:
@@ -81,7 +86,7 @@ def test_methods_json_is_an_object_of_lists_of_names(call: Call) -> None:
 def test_every_name_that_methods_lists_can_be_chosen(kind: str, call: Call) -> None:
     flag, group, field = FLAGS[kind]
     for name in spoken(call, "methods")[kind]:
-        command = parse(["train", "popgym-quick", flag, name])
+        command = parse(["train", "popgym-quick", flag, name, *NEEDS.get((kind, name), ())])
         assert isinstance(command, Train)
         assert getattr(getattr(command.config, group), field) == name
 

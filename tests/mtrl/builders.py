@@ -10,6 +10,8 @@ from conflict.registry import make_rescaling
 from conflict.rescaling.rescaling import Rescaling
 from mtrl.agent.agent import Agent
 from mtrl.agent.config import AgentConfig
+from mtrl.agent.experts.config import ExpertsConfig
+from mtrl.agent.sharing import SharingConfig
 from mtrl.config import RunConfig
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
@@ -48,6 +50,8 @@ def agent(
     actions: int = 4,
     tasks: int = 3,
     rescaling: str | Rescaling = "none",
+    sharing: SharingConfig = SharingConfig(),
+    experts: ExpertsConfig = ExpertsConfig(),
     seed: int = 0,
 ) -> Agent:
     """An agent for made-up observations, in float64."""
@@ -61,6 +65,8 @@ def agent(
         config,
         learning,
         rescaling,
+        sharing,
+        experts,
     ).double()
 
 

@@ -11,6 +11,8 @@ from gymnasium.spaces import Box, Discrete
 from conflict.registry import make_rescaling
 from mtrl.agent.agent import Agent
 from mtrl.agent.config import AgentConfig
+from mtrl.agent.experts.config import ExpertsConfig
+from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
 from tasks.spaces import LARGEST
@@ -53,6 +55,8 @@ def mixed_agent(
     present: bool = True,
     continuous: bool = False,
     rescaling: str = "none",
+    sharing: SharingConfig = SharingConfig(),
+    experts: ExpertsConfig = ExpertsConfig(),
 ) -> Agent:
     """An agent in float64 for four tasks."""
     torch.manual_seed(0)
@@ -63,6 +67,8 @@ def mixed_agent(
         config,
         learning,
         make_rescaling(rescaling, num_tasks=4, value_shape=(len(learning.discounts),)),
+        sharing,
+        experts,
     ).double()
 
 

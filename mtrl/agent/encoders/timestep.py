@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from mtrl.agent.conditioning import film, film_layer
 from mtrl.agent.config import AgentConfig
 from mtrl.agent.encoders.encoder import Encoder, Sizes, rows_of
 from mtrl.agent.encoders.grid import GridEncoder
@@ -22,10 +23,12 @@ from mtrl.agent.encoders.image import ImageEncoder
 from mtrl.agent.encoders.shift import draw_shifts, shifted
 from mtrl.agent.encoders.tokens import TokenEncoder
 from mtrl.agent.encoders.vector import VectorEncoder
+from mtrl.agent.sharing import SharingConfig
 
 TRIAL_KEYS = ("previous_action", "previous_reward", "attempt_start", "time")
 PRESENT = "present"
 """The observation key that says which of the other keys a task has, in their sorted order."""
+MISSION = "tokens"
 _SMALLEST_REWARD = 1e-3
 
 ENCODERS: dict[str, Callable[[gym.spaces.Box, AgentConfig], Encoder]] = {
@@ -56,7 +59,11 @@ class TimestepEncoder(nn.Module):
     """
 
     def __init__(
-        self, space: gym.spaces.Dict, action_space: gym.spaces.Discrete | gym.spaces.Box, config: AgentConfig
+        self,
+        space: gym.spaces.Dict,
+        action_space: gym.spaces.Discrete | gym.spaces.Box,
+        config: AgentConfig,
+        sharing: SharingConfig = SharingConfig(),
     ) -> None:
         super().__init__()
         width = config.width
@@ -64,6 +71,13 @@ class TimestepEncoder(nn.Module):
         unknown = [key for key in keys if key not in ENCODERS]
         if unknown:
             raise ValueError(f"no encoder for the observation keys {unknown}; there are encoders for {list(ENCODERS)}")
+        self.mission: nn.Linear | None = None
+        if sharing.conditioning == "mission":
+            if MISSION not in keys:
+                raise ValueError(
+                    f"conditioning mission: expected tasks with a mission (the key {MISSION!r}), found {keys}"
+                )
+            self.mission = film_layer(width, width)
         self.places = {key: place for place, key in enumerate(sorted(keys))}
         self.image_shift = config.image_shift
         self.encoders = nn.ModuleDict(
@@ -106,7 +120,11 @@ class TimestepEncoder(nn.Module):
         action = action.long() if isinstance(self.previous_action, nn.Embedding) else action.to(dtype)
         features = self.signals(signals) + self.previous_action(action)
         for key in self.encoders:
-            features = self._add(features, key, observation, sequences)
+            if self.mission is None or key != MISSION:
+                features = self._add(features, key, observation, sequences)
+        if self.mission is not None:  # a task without a mission is told zeros, which change nothing
+            told = self._add(torch.zeros_like(features), MISSION, observation, sequences)
+            features = film(features, self.mission(told))
         mixed: Tensor = self.out_norm(self.mix(nn.functional.leaky_relu(self.sum_norm(features))))
         return mixed
 

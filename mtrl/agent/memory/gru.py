@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from conflict.engine.recurrence import gru, gru_step
+from mtrl.agent.experts.routes import Mix
 from mtrl.agent.memory.memory import Memory, State
 
 
@@ -24,7 +25,7 @@ class GRU(Memory):
         self.norm = nn.LayerNorm(width)
 
     def forward(
-        self, features: Float[Tensor, "batch time width"], time: Int[Tensor, "batch time"]
+        self, features: Float[Tensor, "batch time width"], time: Int[Tensor, "batch time"], mix: Mix | None = None
     ) -> Float[Tensor, "batch time width"]:
         x = features
         for layer in self.layers:
@@ -36,7 +37,11 @@ class GRU(Memory):
         return {"hidden": self.norm.weight.new_zeros(num_actors, len(self.layers), self.width)}
 
     def step(
-        self, features: Float[Tensor, "actor width"], time: Int[Tensor, " actor"], state: State
+        self,
+        features: Float[Tensor, "actor width"],
+        time: Int[Tensor, " actor"],
+        state: State,
+        mix: Mix | None = None,
     ) -> Float[Tensor, "actor width"]:
         hidden = state["hidden"]
         hidden.mul_((time > 0)[:, None, None])

@@ -5,6 +5,8 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from mtrl.agent.experts.routes import Mix
+
 State = dict[str, Tensor]
 
 
@@ -17,10 +19,10 @@ class Memory(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, features: Float[Tensor, "batch time width"], time: Int[Tensor, "batch time"]
+        self, features: Float[Tensor, "batch time width"], time: Int[Tensor, "batch time"], mix: Mix | None = None
     ) -> Float[Tensor, "batch time width"]:
         """All steps of a sequence. `time` counts from the start of the trial, and the sequence may begin in its
-        middle."""
+        middle. `mix` runs mixtures of experts, where the memory has any."""
 
     @abstractmethod
     def initial_state(self, num_actors: int) -> State:
@@ -28,6 +30,10 @@ class Memory(nn.Module, ABC):
 
     @abstractmethod
     def step(
-        self, features: Float[Tensor, "actor width"], time: Int[Tensor, " actor"], state: State
+        self,
+        features: Float[Tensor, "actor width"],
+        time: Int[Tensor, " actor"],
+        state: State,
+        mix: Mix | None = None,
     ) -> Float[Tensor, "actor width"]:
         """One step of every actor, each at its own time. Changes `state` in place. Not for use under autograd."""

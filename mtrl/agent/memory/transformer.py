@@ -9,7 +9,7 @@ no dropout. AMAGO-2's sigma-reparametrisation and extra norms are left out.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import torch
@@ -17,30 +17,42 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
+from mtrl.agent.experts.mixture import Mixture
+from mtrl.agent.experts.routes import Mix
 from mtrl.agent.memory.memory import Memory, State
 
 
 class Transformer(Memory):
     """`layers` pre-norm blocks; positions are times in the trial."""
 
-    def __init__(self, width: int, layers: int, attention_heads: int, window: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        layers: int,
+        attention_heads: int,
+        window: int,
+        mixture: Callable[[], Mixture] | None = None,
+    ) -> None:
+        """Args: mixture: makes what takes the place of a block's feed-forward net."""
         super().__init__()
         self.width, self.layers, self.heads, self.window = width, layers, attention_heads, window
         self.frequencies: Tensor
-        self.blocks = nn.ModuleList(Block(width, attention_heads) for _ in range(layers))
+        self.blocks = nn.ModuleList(
+            Block(width, attention_heads, None if mixture is None else mixture()) for _ in range(layers)
+        )
         self.norm = nn.LayerNorm(width)
         self.register_buffer(
             "frequencies", torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width)), persistent=False
         )
 
     def forward(
-        self, features: Float[Tensor, "batch time width"], time: Int[Tensor, "batch time"]
+        self, features: Float[Tensor, "batch time width"], time: Int[Tensor, "batch time"], mix: Mix | None = None
     ) -> Float[Tensor, "batch time width"]:
         length = features.shape[1]
         band = None if length <= self.window else sliding_window(length, self.window, features.device)
         x = features + self._positions(time)
         for block in self.blocks:
-            x = block(x, band)
+            x = block(x, band, mix)
         out: Tensor = self.norm(x)
         return out
 
@@ -49,7 +61,11 @@ class Transformer(Memory):
         return {"cache": self.norm.weight.new_zeros(shape)}
 
     def step(
-        self, features: Float[Tensor, "actor width"], time: Int[Tensor, " actor"], state: State
+        self,
+        features: Float[Tensor, "actor width"],
+        time: Int[Tensor, " actor"],
+        state: State,
+        mix: Mix | None = None,
     ) -> Float[Tensor, "actor width"]:
         # A ring: the step at time t lies at t mod window. Attention does not care for the order of its keys.
         filled = min(int(time.max()) + 1, self.window)
@@ -58,7 +74,7 @@ class Transformer(Memory):
         actors = torch.arange(time.shape[0], device=time.device)
         x = features + self._positions(time)
         for index, block in enumerate(cast("Iterable[Block]", self.blocks)):
-            x = block.step(x, state["cache"][:, index], actors, place, filled, visible)
+            x = block.step(x, state["cache"][:, index], actors, place, filled, visible, mix)
         out: Tensor = self.norm(x)
         return out
 
@@ -68,20 +84,22 @@ class Transformer(Memory):
 
 
 class Block(nn.Module):
-    """Attention and a feed-forward network, each behind a norm and added to the stream."""
+    """Attention and a feed-forward network (or a mixture of experts), each behind a norm and added to the stream."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, mixture: Mixture | None = None) -> None:
         super().__init__()
         self.heads, self.head_width = heads, width // heads
         self.attention_norm = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.attention_out = nn.Linear(width, width)
         self.feed_norm = nn.LayerNorm(width)
-        self.feed_in = nn.Linear(width, 4 * width)
-        self.feed_out = nn.Linear(4 * width, width)
+        self.mixture = mixture
+        if mixture is None:
+            self.feed_in = nn.Linear(width, 4 * width)
+            self.feed_out = nn.Linear(4 * width, width)
 
     def forward(
-        self, x: Float[Tensor, "batch time width"], band: Bool[Tensor, "time time"] | None
+        self, x: Float[Tensor, "batch time width"], band: Bool[Tensor, "time time"] | None, mix: Mix | None
     ) -> Float[Tensor, "batch time width"]:
         """A whole sequence at once."""
         batch, length, width = x.shape
@@ -89,7 +107,7 @@ class Block(nn.Module):
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
         mixed = scaled_dot_product_attention(query, key, value, attn_mask=band, is_causal=band is None)
         x = x + self.attention_out(mixed.transpose(1, 2).reshape(batch, length, width))
-        return self._feed_forward(x)
+        return self._feed_forward(x, mix)
 
     def step(
         self,
@@ -99,6 +117,7 @@ class Block(nn.Module):
         place: Tensor,
         filled: int,
         visible: Tensor,
+        mix: Mix | None,
     ) -> Float[Tensor, "actor width"]:
         """The newest step of every actor; its key and value go into `cache` [actor, 2, head, window, head width]."""
         query, key_value = self.query_key_value(self.attention_norm(x)).split([x.shape[1], 2 * x.shape[1]], dim=-1)
@@ -106,9 +125,12 @@ class Block(nn.Module):
         key, value = cache[:, 0, :, :filled], cache[:, 1, :, :filled]
         query = query.view(-1, self.heads, 1, self.head_width)
         mixed = scaled_dot_product_attention(query, key, value, attn_mask=visible)
-        return self._feed_forward(x + self.attention_out(mixed.reshape(x.shape)))
+        return self._feed_forward(x + self.attention_out(mixed.reshape(x.shape)), mix)
 
-    def _feed_forward(self, x: Tensor) -> Tensor:
+    def _feed_forward(self, x: Tensor, mix: Mix | None) -> Tensor:
+        if self.mixture is not None:
+            assert mix is not None
+            return x + mix(self.mixture, self.feed_norm(x))
         fed: Tensor = self.feed_out(gelu(self.feed_in(self.feed_norm(x)), approximate="tanh"))
         return x + fed
 

@@ -102,10 +102,9 @@ def make_cast(agent: Agent, suite: Suite, task: str, *, trials: int, seed: int, 
     """
     held_out = suite.holdout()
     if held_out is not None and task in held_out.task_names:
-        critic_task = 0 if agent.normaliser.num_groups == 1 else None
-        return Cast(agent, held_out, held_out.task_id(task), trials, seed, greedy, critic_task)
+        return Cast(agent, held_out, held_out.task_id(task), trials, seed, greedy, known=False)
     task_id = suite.task_id(task)
-    return Cast(agent, suite.testing(), task_id, trials, seed, greedy, task_id)
+    return Cast(agent, suite.testing(), task_id, trials, seed, greedy, known=True)
 
 
 def make_scene(cast: Cast, *, run: str, suite: Suite, steps: int) -> Scene:
@@ -134,4 +133,5 @@ def make_scene(cast: Cast, *, run: str, suite: Suite, steps: int) -> Scene:
         trials=cast.trials,
         seed=cast.seed,
         greedy=cast.greedy,
+        experts=cast.agent.expert_counts,
     )

@@ -21,8 +21,9 @@ class Frames:
     """Draws one frame after the other, all of the size that the first moment needs."""
 
     def __init__(self, story: Story, panels: Sequence[Panel] = PANELS) -> None:
+        shown = [(panel, block) for panel in panels if (block := panel(story)).height]
+        panels, blocks = [panel for panel, _ in shown], [block for _, block in shown]
         self.panels = panels
-        blocks = [panel(story) for panel in panels]
         self.heights = [block.height + (_TITLE if block.title else 0) for block in blocks]
         needed = sum(self.heights) + _GAP * (len(panels) - 1)
         inner = max(_LEAST, needed)

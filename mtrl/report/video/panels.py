@@ -1,7 +1,7 @@
 """The panels beside the stage. Each is a function from the story to a block, and a line in `PANELS`.
 
-A further one (the weights of an agent's experts, say) is one function more. It must ask for the same height at every
-moment of a film, also when there is nothing to show: then it draws nothing.
+A further one is one function more. It must ask for the same height at every moment of a film, also when there is
+nothing to show: then it draws nothing. One of no height is left out of the film.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from mtrl.report.lettering import font, spoken
 from mtrl.report.video.bars import bars_height, columns_of, draw_bars, draw_ranges
-from mtrl.report.video.canvas import PALE, Box, Canvas
+from mtrl.report.video.canvas import ACCENT, FAINT, PALE, Box, Canvas
 from mtrl.report.video.curve import draw_curve
 from mtrl.report.video.story import Story
+
+_EXPERTS_ROW = 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,5 +99,27 @@ def policy(story: Story) -> Block:
     return Block(title=title, height=bars_height(count), draw=draw)
 
 
-PANELS: tuple[Panel, ...] = (figures, return_curve, value_curve, policy)
+def experts(story: Story) -> Block:
+    """How much each expert counts now, a row a mixture."""
+    counts = story.scene.experts
+
+    def draw(canvas: Canvas, box: Box) -> None:
+        if story.now.thought is None:
+            return
+        for row, gates in enumerate(story.now.thought.gates):
+            shares = abs(gates) / max(abs(gates).sum(), 1e-12)
+            each = box.width / len(shares)
+            for place, share in enumerate(shares):
+                left = round(box.left + place * each)
+                cell = Box(
+                    left, box.top + row * _EXPERTS_ROW, round(left + each) - 3, box.top + row * _EXPERTS_ROW + 14
+                )
+                canvas.fill(cell, FAINT)
+                canvas.fill(Box(cell.left, cell.top, cell.left + round(cell.width * share), cell.bottom), ACCENT)
+
+    title = "experts: share of each" + (", a row a mixture" if len(counts) > 1 else "")
+    return Block(title=title, height=_EXPERTS_ROW * len(counts), draw=draw)
+
+
+PANELS: tuple[Panel, ...] = (figures, return_curve, value_curve, experts, policy)
 """From top to bottom."""

@@ -35,6 +35,8 @@ class Scene:
     trials: int
     seed: int
     greedy: bool
+    experts: tuple[int, ...] = ()
+    """How many there are in each mixture of the backbone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,8 @@ class Thought:
     policy: NDArray[np.float64]
     """Probabilities [action], or quantiles [3, size] of continuous actions."""
     entropy: float
+    gates: tuple[NDArray[np.float64], ...] = ()
+    """Weights of the experts, for each mixture."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,38 +24,38 @@ from tasks.suite import Suite
 class Witness(Player):
     """A player that tells what one of its slots thinks and what comes of it. Settings: those of `Player`."""
 
-    def tell(self, slot: int, critic_task: int | None) -> tuple[Thought, Any, dict[str, Any]]:
+    def tell(self, slot: int, *, readable: bool) -> tuple[Thought, Any, dict[str, Any]]:
         """One step of every slot, as `play`.
 
         Args:
-            critic_task: the task in whose unit the critics are read; None: there is none.
+            readable: whether there is a unit in which the critics can be read.
         Returns:
             What the agent thought in this slot, its action, and the suite's infos.
         """
         self.envs.raise_if_failed()
-        thought = self._thought(slot, critic_task)
+        thought = self._thought(slot, readable=readable)
         actions = self._act()
         infos = self._advance(actions)[-1]
         return thought, actions[slot], infos
 
-    def _thought(self, slot: int, critic_task: int | None) -> Thought:
+    def _thought(self, slot: int, *, readable: bool) -> Thought:
         rows = slice(slot, slot + 1)
-        observation, allowed = self._input()
+        observation, allowed, task = self._input()
         with torch.inference_mode():
             insight = self.agent.inspect(
                 {key: part[rows] for key, part in observation.items()},
                 {key: part[rows] for key, part in self.memory.items()},
                 None if allowed is None else allowed[rows],
-                torch.tensor([critic_task or 0], device=self.device),
+                task[rows],
             )
         scale = self.suite.tasks[int(self.task_id[slot])].reward_scale
-        readable = critic_task is not None
         each = insight.action_values if readable else None
         return Thought(
             value=float(insight.value) / scale if readable else None,
             action_values=None if each is None else _numbers(each) / scale,
             policy=_numbers(insight.policy),
             entropy=float(insight.entropy),
+            gates=tuple(_numbers(gates) for gates in insight.gates),
         )
 
 
@@ -73,8 +73,13 @@ class Cast:
     seed: int
     """Which held-out seeds, as for `evaluate`."""
     greedy: bool
-    critic_task: int | None
-    """The task in whose unit the critics are read; None: there is none."""
+    known: bool
+    """Whether the agent was trained on the suite's tasks."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is a unit in which the critics can be read: that of all tasks, or the task's own."""
+        return self.known or self.agent.normaliser.num_groups == 1
 
     def moments(self) -> Iterator[Moment]:
         """All moments of all trials, in order.
@@ -96,6 +101,7 @@ class Cast:
             generator=torch.Generator(device=self.agent.discounts.device).manual_seed(seed),
             task_of_slot=[self.task_id] * self.trials,
             greedy=self.greedy,
+            known=self.known,
         )
         try:
             # Windows that were made before the slots' were for their spaces alone.
@@ -109,7 +115,7 @@ class Cast:
         step, attempt, return_, reward = 0, 0, 0.0, None
         while True:
             sight, mission = window.now, mission_of(window)
-            thought, action, infos = witness.tell(trial, self.critic_task)
+            thought, action, infos = witness.tell(trial, readable=self.readable)
             yield Moment(
                 trial=trial,
                 step=step,

@@ -78,7 +78,7 @@ def test_the_value_is_the_policys_mean_of_what_the_critics_say_of_each_action(cr
     with torch.no_grad():
         features = agent.memory.step(agent.encoder(seen), seen["time"].long(), state)
         place = agent.acting
-        logits = agent.policy.logits(agent.policy.hidden(features)).view(ACTORS, 3, 4)[:, place]  # type: ignore[operator]
+        logits = agent.policy.last(agent.policy.hidden(features)).view(ACTORS, 3, 4)[:, place]  # type: ignore[operator]
         chances = torch.where(allowed, logits.exp(), 0.0)
         chances = chances / chances.sum(dim=1, keepdim=True)
         each = []
@@ -105,7 +105,7 @@ def test_what_is_shown_likeliest_is_what_a_greedy_agent_does() -> None:
 def test_the_quantiles_of_a_continuous_policy_are_those_of_its_draws() -> None:
     agent = continuous().eval()
     with torch.no_grad():  # away from the start, where all means are 0
-        agent.policy.moments.bias.add_(torch.randn(agent.policy.moments.bias.shape, generator=generator(3)) / 2)  # type: ignore[union-attr, arg-type, operator]
+        agent.policy.last.bias.add_(torch.randn(agent.policy.last.bias.shape, generator=generator(3)) / 2)  # type: ignore[union-attr, arg-type, operator]
     one = observation(agent, actors=1)
     shown = agent.inspect(one, agent.memory.initial_state(1), None, torch.zeros(1, dtype=torch.long))
     many = {key: value.expand(20_000, *value.shape[1:]) for key, value in one.items()}

@@ -15,7 +15,7 @@ WIDTH = 16
 def build(name: str, context: int = 64) -> Memory:
     torch.manual_seed(0)
     config = AgentConfig(memory=name, width=WIDTH, layers=2, attention_heads=4, context=context)  # type: ignore[arg-type]
-    return MEMORIES[name](config).double()
+    return MEMORIES[name](config, None).double()
 
 
 def features(batch: int, length: int) -> torch.Tensor:

@@ -31,7 +31,7 @@ def generator(seed: int = 0) -> torch.Generator:
 def policy() -> SquashedNormalPolicy:
     torch.manual_seed(0)
     made = SquashedNormalPolicy(8, 16, SIZE, DISCOUNTS).double()
-    torch.nn.init.normal_(made.moments.weight, std=0.5)
+    torch.nn.init.normal_(made.last.weight, std=0.5)
     return made
 
 

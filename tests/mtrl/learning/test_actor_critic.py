@@ -11,6 +11,7 @@ from conflict.engine.reference import reference_jacobian
 from conflict.engine.task_gradients import TaskGradients
 from mtrl.agent.agent import Agent
 from mtrl.agent.config import AgentConfig
+from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.actor_critic import task_losses
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
@@ -125,6 +126,44 @@ def test_task_gradients_in_one_backward_are_those_of_separate_ones(rescaling: st
     expected = reference_jacobian(task_losses(model, given, config, generator()).total, shared)
     torch.testing.assert_close(tasks.jacobian(), expected, rtol=1e-9, atol=1e-10)
     assert set(tasks.path.values()) == {"rule"}, tasks.path
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("memory", ["jacobian", "layerwise", "chunked"])
+@pytest.mark.parametrize("critic", ["regression", "two-hot"])
+@pytest.mark.parametrize("conditioning", ["none", "one-hot", "embedding", "film"])
+@pytest.mark.parametrize("heads", ["shared", "task", "group"])
+def test_task_gradients_are_right_whatever_tasks_share(heads: Any, conditioning: Any, critic: str, memory: Any) -> None:
+    groups = {"0": "a", "2": "a"} if heads == "group" else {}
+    config = learning(critic=critic, actor="policy-gradient")
+    model = agent(config, sharing=SharingConfig(heads=heads, head_groups=groups, conditioning=conditioning))
+    differing = [model.critic.outputs.weight, model.policy.last.weight]
+    differing += [model.conditioning.project.weight] if conditioning == "film" else []
+    for weight in differing:
+        torch.nn.init.normal_(weight)
+    given = batch(masked=True)
+    owned = model.owned_parameters()
+    shared = [p for p in model.trained_parameters().values() if id(p) not in {id(q) for q in owned}]
+    tasks = TaskGradients(
+        model, num_tasks=3, parameters=model.trained_parameters().values(), owned=owned, memory=memory
+    )
+    with tasks:
+        losses = task_losses(model, given, config, generator())
+    tasks.backward(losses.total)
+    totals = task_losses(model, given, config, generator()).total
+    expected = reference_jacobian(totals, shared)
+    torch.testing.assert_close(tasks.gramian(), expected @ expected.T, rtol=1e-9, atol=1e-10)
+    if memory == "jacobian":
+        torch.testing.assert_close(tasks.jacobian(), expected, rtol=1e-9, atol=1e-10)
+    assert set(tasks.path.values()) == {"rule"}, tasks.path
+    weights = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
+    tasks.accumulate(weights)
+    found = torch.cat([p.grad.flatten() for p in shared])  # type: ignore[union-attr]
+    torch.testing.assert_close(found, weights @ expected, rtol=1e-9, atol=1e-10)
+    if owned:
+        mean = torch.autograd.grad(task_losses(model, given, config, generator()).total.mean(), owned)
+        for parameter, wanted in zip(owned, mean, strict=True):
+            torch.testing.assert_close(parameter.grad, wanted)
 
 
 @pytest.mark.parametrize("actor", ACTORS)

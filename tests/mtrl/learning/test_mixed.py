@@ -8,6 +8,8 @@ import torch
 
 from conflict.engine.reference import reference_jacobian
 from conflict.engine.task_gradients import TaskGradients
+from mtrl.agent.experts.config import ExpertsConfig
+from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.actor_critic import task_losses
 from mtrl.learning.config import LearningConfig
 from tests.mtrl.builders import LEARNING
@@ -58,6 +60,43 @@ def test_task_gradients_of_a_mixed_suite_are_those_of_separate_passes(
     assert set(tasks.path.values()) == {"rule"}, tasks.path
 
 
+@pytest.mark.parametrize("experts", ["none", "top-k", "care"])
+@pytest.mark.parametrize("conditioning", ["mission", "film"])
+@pytest.mark.parametrize("continuous", [False, True])
+def test_so_they_are_where_tasks_have_something_of_their_own(continuous: bool, conditioning: Any, experts: Any) -> None:
+    config = learning(actor="policy-gradient", critic="regression")
+    model = mixed_agent(
+        config,
+        continuous=continuous,
+        sharing=SharingConfig(heads="task", conditioning=conditioning),
+        experts=ExpertsConfig(experts=experts, num_experts=3, expert_width=8),
+    )
+    moved = [model.critic.outputs.weight, model.policy.last.weight]
+    moved += [m.weight for m in (model.encoder.mission, getattr(model.conditioning, "project", None)) if m is not None]
+    for weight in moved:
+        torch.nn.init.normal_(weight, std=0.3)
+    given, owned = mixed_batch(continuous=continuous), model.owned_parameters()
+    shared = [p for p in model.trained_parameters().values() if id(p) not in {id(q) for q in owned}]
+    tasks = TaskGradients(model, num_tasks=4, parameters=model.trained_parameters().values(), owned=owned)
+    with tasks:
+        losses = task_losses(model, given, config, generator())
+    tasks.backward(losses.total)
+    expected = reference_jacobian(task_losses(model, given, config, generator()).total, shared)
+    torch.testing.assert_close(tasks.jacobian(), expected, rtol=1e-8, atol=1e-9)
+
+
+def test_a_task_without_a_mission_is_told_nothing() -> None:
+    given = mixed_batch()
+    model = mixed_agent(sharing=SharingConfig(conditioning="mission"))
+    seen = {key: value.flatten(0, 1) for key, value in given.observation.items()}
+    with torch.no_grad():
+        before = model.encoder(seen).unflatten(0, given.mask.shape[:2])
+        torch.nn.init.normal_(model.encoder.mission.weight)  # type: ignore[union-attr]
+        after = model.encoder(seen).unflatten(0, given.mask.shape[:2])
+    for task, words in enumerate((False, True, False, True)):
+        assert torch.equal(before[task], after[task]) is not words
+
+
 @pytest.mark.parametrize("actor", ACTORS)
 @pytest.mark.parametrize("critic", ["regression", "two-hot", "hl-gauss", "c51"])
 def test_with_continuous_actions_the_actor_moves_neither_the_critics_nor_through_their_features(
@@ -98,7 +137,7 @@ def test_the_policy_gradient_is_that_of_the_value_in_the_action() -> None:
     features = torch.full((3, 5, 16), 50.0, dtype=torch.float64)  # where all units of the critics are linear
     values = model.critic.of_actions(features, chosen.actions[:, :, 0], given.task_ids[[0] * 5])[..., 0]
     model.policy.surrogate(params, chosen, values.mean(dim=0)[..., None]).sum().backward()
-    weight, _ = model.critic.outputs.parameters_of(None)
+    weight = model.critic.outputs.weight
     slopes = torch.einsum("msh,mhd->ds", model.critic.action.weight, weight).detach() / 3
     assert params.grad is not None
     torch.testing.assert_close(params.grad[:, :, 0], slopes * (1 - chosen.actions[:, :, 0].detach() ** 2))

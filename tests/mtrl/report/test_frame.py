@@ -1,13 +1,15 @@
 """Frames are legible whatever is filmed: nothing lies over anything else, and sizes stay the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from mtrl.report.lettering import cut, font, spoken, wrap
-from mtrl.report.video.canvas import CHOSEN, PAPER, Box, Canvas
+from mtrl.report.video.canvas import ACCENT, CHOSEN, PAPER, Box, Canvas
 from mtrl.report.video.frame import Frames
-from mtrl.report.video.panels import PANELS, Block
+from mtrl.report.video.panels import PANELS, Block, experts
 from mtrl.report.video.stage import describe, draw_stage, name_of, picture_of
 from mtrl.report.video.story import Story
 from tests.mtrl.report.stories import PICTURE, STORIES, scene, story
@@ -65,14 +67,29 @@ def test_all_frames_of_a_film_have_the_size_of_the_first(name: str) -> None:
         assert len({(block.height, bool(block.title)) for block in blocks}) == 1
 
 
+def test_experts_have_a_row_a_mixture_and_none_where_there_are_none() -> None:
+    told = STORIES["fifteen"]
+    assert experts(told).height == 0
+    mixed = story(scene(experts=(4, 2)))
+    gates = (np.array([0.0, 1.0, 0.0, 0.0]), np.array([-3.0, 1.0]))
+    assert mixed.now.thought is not None
+    mixed.add(replace(mixed.now, thought=replace(mixed.now.thought, gates=gates), step=mixed.now.step + 1))
+    canvas = Canvas(400, 60)
+    experts(mixed).draw(canvas, Box(0, 0, 400, 36))
+    blue = (np.asarray(canvas.image) == ACCENT).all(axis=-1)
+    assert blue[5, 103:197].all() and not blue[5, :100].any() and not blue[5, 200:].any()
+    assert blue[20:30, :140].all() and not blue[20:30, 155:197].any() and blue[20:30, 203:240].all()
+    assert experts(mixed).height == 36 and len(np.asarray(Frames(mixed).draw(mixed))) > 36
+
+
 def test_a_further_panel_is_one_function_and_moves_nothing_else() -> None:
     told = STORIES["fifteen"]
 
-    def experts(told: Story) -> Block:
-        return Block(title="experts", height=30, draw=lambda canvas, box: canvas.fill(box, (1, 2, 3)))
+    def further(told: Story) -> Block:
+        return Block(title="further", height=30, draw=lambda canvas, box: canvas.fill(box, (1, 2, 3)))
 
     plain = np.asarray(Frames(told).draw(told))
-    more = np.asarray(Frames(told, (*PANELS, experts)).draw(told))
+    more = np.asarray(Frames(told, (*PANELS, further)).draw(told))
     rows, columns = np.nonzero((more == (1, 2, 3)).all(axis=-1))
     assert rows.max() - rows.min() == 29 and columns.min() > 490
     assert len(more) == len(plain) + 60  # title and gap, too

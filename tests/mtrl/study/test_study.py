@@ -91,6 +91,21 @@ def test_a_study_grows_by_methods_conditions_and_seeds() -> None:
     assert grown.seeds == (0, 2) and grown.compared_with == "mean"
 
 
+def test_a_search_may_grow_until_cells_run_with_what_it_found(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    small = folder.open(study("mean", search={"update.learning_rate": (1e-3, 1e-2)}))
+    for cell in small.tuning_cells():
+        folder.add(done("mean", cell.seed, choice=dict(cell.choice)), TUNING)
+    assert not folder.untuned(small)
+    large = folder.open(study("mean", search={"update.learning_rate": (1e-3, 1e-2, 1e-1)}))
+    assert [dict(cell.choice) for cell in folder.untuned(large)] == [{"update.learning_rate": 1e-1}]
+    with pytest.raises(StudyError, match="holds a study with search"):  # a value less: its run was for nothing
+        folder.open(study("mean", search={"update.learning_rate": (1e-3,)}))
+    folder.add(done("mean", 0))
+    with pytest.raises(StudyError, match="holds a study with search"):
+        folder.open(study("mean", search={"update.learning_rate": (1e-3, 1e-2, 1e-1, 1.0)}))
+
+
 def test_another_study_does_not_go_into_the_same_folder(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path / "x")
     folder.open(study())

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mtrl.config import RunConfig
+from mtrl.agent.experts.config import ExpertsConfig
+from mtrl.agent.sharing import SharingConfig
+from mtrl.config import RunConfig, to_json
 from mtrl.training.checkpoint import CheckpointError, Checkpoints, read_state
 from mtrl.training.evaluate import evaluate_run
 from mtrl.training.loop import train
+from mtrl.training.snapshot import check_same_run
 from mtrl.training.update import DivergenceError
 from tests.mtrl.builders import small_run
 
@@ -213,3 +216,28 @@ def test_evaluation_of_a_saved_run_is_repeatable_and_on_held_out_seeds(whole: An
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no run folder"):
         evaluate_run(tmp_path, trials=1)
+
+
+def test_a_run_with_heads_and_experts_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    config = small_run()
+    config = replace(
+        config,
+        sharing=SharingConfig(heads="task", conditioning="film"),
+        experts=ExpertsConfig(experts="top-k", num_experts=3, expert_width=8, router_noise=0.1, experts_in="both"),
+        conflict=replace(config.conflict, strategy="pcgrad", rescaling="popart"),
+    )
+    whole = records(config, tmp_path / "whole")
+    records(config, tmp_path / "parts", most=len(whole) // 2)
+    records(config, tmp_path / "parts", resume=True)
+    assert fingerprint(tmp_path / "whole") == fingerprint(tmp_path / "parts")
+    assert "experts" in next(record for record in whole if record["kind"] == "update")
+    assert "heads" in next(record for record in whole if record["kind"] == "evaluation")
+
+
+def test_settings_that_a_run_is_older_than_stand_at_their_defaults() -> None:
+    config = small_run()
+    saved = json.loads(to_json(config))
+    del saved["sharing"], saved["update"]["frozen"]
+    check_same_run(saved, config, Path("x"))
+    with pytest.raises(CheckpointError, match=r"sharing.heads \(there 'shared', here 'task'\)"):
+        check_same_run(saved, replace(config, sharing=SharingConfig(heads="task")), Path("x"))

@@ -122,7 +122,7 @@ def test_images_are_shifted_in_training_and_at_no_other_time() -> None:
 def test_vectors_alone_draw_nothing() -> None:
     given, used = batch(), generator()
     sequences = Sequences(num_tasks=3, exists=existing(given.mask), generator=used)
-    agent().encode(flat(given), sequences)
+    agent().encode(flat(given), sequences=sequences)
     assert torch.equal(used.get_state(), generator().get_state())
 
 

@@ -1,0 +1,45 @@
+"""What an update's records say, ready for JSON."""
+
+from typing import Any
+
+from torch import Tensor
+
+from mtrl.agent.agent import Agent
+from mtrl.agent.task_heads import TaskLinear, similarity
+from mtrl.learning.actor_critic import TaskLosses
+
+Record = dict[str, Any]
+
+
+def losses_by_task(losses: TaskLosses, names: list[str]) -> Record:
+    """The losses, and what else is known of each task, under the tasks' names."""
+    kinds = {
+        "loss": losses.total,
+        "actor_loss": losses.actor,
+        "critic_loss": losses.critic,
+        "imitated": losses.imitated,
+    }
+    targets = {key: values.tolist() for key, values in losses.targets.items()}
+    return {
+        **{kind: dict(zip(names, values.tolist(), strict=True)) for kind, values in kinds.items()},
+        "target": {name: {key: values[i] for key, values in targets.items()} for i, name in enumerate(names)},
+        **({"experts": [use().record(names) for use in losses.experts]} if losses.experts else {}),
+    }
+
+
+def floats(metrics: dict[str, Tensor]) -> dict[str, float]:
+    """Numbers in place of tensors."""
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def heads_record(agent: Agent) -> Record:
+    """How alike the heads of all tasks are, where tasks have heads of their own."""
+    found = {"policy": agent.policy.last, "critics": agent.critic.outputs}
+    layers = {name: layer for name, layer in found.items() if isinstance(layer, TaskLinear)}
+    if not layers:
+        return {}
+    return {
+        "heads": {
+            name: [[round(c, 4) for c in row] for row in similarity(layer).tolist()] for name, layer in layers.items()
+        }
+    }

@@ -1,0 +1,177 @@
+"""Starting from the weights of another run, perhaps on another suite: forward transfer.
+
+What fits is taken over: a parameter of the same name and shape, and what tasks have of their own by the task's name; a
+task that the other run did not have starts from the mean of those that it had (its statistics of returns start anew).
+Critics are taken over only where they speak of values in the same way. What does not fit starts afresh, and learns even
+where its part of the network is frozen.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from conflict.rescaling.task_affine import TaskAffine
+from mtrl.agent.agent import Agent
+from mtrl.agent.heads import EnsembleLinear
+from mtrl.agent.task_heads import TaskLinear
+from mtrl.agent.task_table import TaskTable
+from mtrl.training.evaluate import load_agent
+
+RECORD = "pretrained.json"
+"""File in a run's folder that says what it took over."""
+
+Taken = dict[str, list[str]]
+"""Names of parameters and statistics: those that were "taken", and those that start "afresh"."""
+
+
+def begin_from(
+    agent: Agent, task_names: Sequence[str], source: str, frozen: Sequence[str], out: Path
+) -> dict[str, Any]:
+    """Take over what fits from the newest checkpoint of a run, and freeze parts of it; a run that goes on does as it
+    did when it was begun.
+
+    Returns:
+        What was taken, for a record; empty without a source.
+    Raises:
+        CheckpointError: the source holds no run, or no whole checkpoint.
+        ValueError: a part that is to be frozen has nothing that was taken, or nothing is left to learn.
+    """
+    if not source:
+        return {}
+    noted = out / RECORD
+    if noted.is_file() and any((out / "checkpoints").glob("step-*")):
+        found: dict[str, Any] = json.loads(noted.read_text())
+    else:
+        other, suite, _, state = load_agent(Path(source))
+        taken = start_from(agent, task_names, other, suite.task_names)
+        found = {"run": source, "steps": state["steps"], "frozen": list(frozen), **taken}
+    freeze(agent, frozen, found["taken"])
+    return found
+
+
+def freeze(agent: Agent, parts: Sequence[str], taken: Sequence[str]) -> None:
+    """Keep what was taken over in these parts of the network as it is: no update moves it.
+
+    Raises:
+        ValueError: nothing was taken over in a part, or nothing is left to learn.
+    """
+    trained, known = agent.trained_parameters(), set(taken)
+    for part in parts:
+        names = [name for name in trained if name.startswith(f"{part}.")]
+        kept = [name for name in names if name in known]
+        if not kept:
+            why = "none of it fits the pretrained run's" if names else "the network has no such part"
+            raise ValueError(f"frozen: expected parts that are taken over from the pretrained run, found {part}: {why}")
+        for name in kept:
+            trained[name].requires_grad_(False)
+    if not agent.trained_parameters():
+        raise ValueError(f"frozen: with {', '.join(parts)} nothing is left to learn")
+
+
+@torch.no_grad()
+def start_from(agent: Agent, task_names: Sequence[str], source: Agent, source_names: Sequence[str]) -> Taken:
+    """Take over what fits from another agent.
+
+    Args:
+        task_names, source_names: of both agents' tasks, in their order.
+    """
+    found: Taken = {"taken": [], "afresh": []}
+    theirs = dict(source.named_modules())
+    for name, module in agent.named_modules():
+        other = theirs.get(name)
+        fits = other is not None and _speaks_alike(name.partition(".")[0], agent, source)
+        values = _values(name, module, other, task_names, source_names) if fits and other is not None else {}
+        for key, tensor in module.state_dict().items():
+            if "." in key:
+                continue
+            value = values.get(key)
+            taken = value is not None and value.shape == tensor.shape
+            if taken and value is not None:
+                tensor.copy_(value)
+            found["taken" if taken else "afresh"].append(f"{name}.{key}" if name else key)
+    return found
+
+
+def _speaks_alike(part: str, agent: Agent, source: Agent) -> bool:
+    """Whether the numbers that a part gives mean the same in both agents."""
+    if part == "policy":
+        return agent.values.discounts == source.values.discounts
+    if part in ("critic", "target_critic", "normaliser"):
+        same = type(agent.normaliser) is type(source.normaliser)
+        return same and _by_task(agent) == _by_task(source) and agent.values == source.values
+    return True
+
+
+def _by_task(agent: Agent) -> bool:
+    """Whether returns have a unit of each task's own."""
+    return agent.normaliser.num_groups > 1
+
+
+def _values(
+    name: str, module: nn.Module, other: nn.Module, names: Sequence[str], source_names: Sequence[str]
+) -> dict[str, Tensor]:
+    if isinstance(module, TaskTable) and isinstance(other, TaskTable):
+        return {"weight": torch.stack([_by_name(name, source_names, other.weight) for name in names])}
+    if isinstance(module, TaskLinear) or isinstance(other, TaskLinear):
+        return _head_values(module, other, names, source_names)
+    theirs = {key: t for key, t in other.state_dict().items() if "." not in key}
+    if name.startswith("normaliser") or isinstance(module, TaskAffine):
+        axis = -2 if isinstance(module, TaskAffine) else 0
+        mine = module.state_dict()
+        return {key: _statistics(mine[key], t, names, source_names, axis) for key, t in theirs.items() if key in mine}
+    return theirs
+
+
+def _statistics(mine: Tensor, theirs: Tensor, names: Sequence[str], source_names: Sequence[str], axis: int) -> Tensor:
+    """Those of known tasks by name, of others as they are; all, where they are of all tasks together."""
+    if not theirs.dim() or theirs.shape[axis] != len(source_names) or mine.shape[axis] != len(names):
+        return theirs
+    found = mine.clone()
+    for place, name in enumerate(names):
+        if name in source_names:
+            found.select(axis, place).copy_(theirs.select(axis, list(source_names).index(name)))
+    return found
+
+
+def _head_values(
+    module: nn.Module, other: nn.Module, names: Sequence[str], source_names: Sequence[str]
+) -> dict[str, Tensor]:
+    """Heads from heads, from one layer, or into one layer."""
+    of_tasks = [_of_tasks(other, t, len(source_names)) for t in _as_heads(other)]
+    if isinstance(module, TaskLinear):
+        mine = module.of_task[:-1].tolist()
+        members = [[name for name, head in zip(names, mine, strict=True) if head == h] for h in range(module.count)]
+        pairs = [
+            [torch.stack([_by_name(name, source_names, t) for name in group]).mean(dim=0) for group in members]
+            for t in of_tasks
+        ]
+        return {key: torch.stack(t).movedim(0, -3) for key, t in zip(("weight", "bias"), pairs, strict=True)}
+    weight, bias = (t.mean(dim=0) for t in of_tasks)
+    return {"weight": weight.T, "bias": bias[0]} if isinstance(module, nn.Linear) else {"weight": weight, "bias": bias}
+
+
+def _as_heads(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight [*lead, head, in, out] and bias [*lead, head, 1, out]."""
+    if isinstance(layer, nn.Linear):
+        return layer.weight.T[None], layer.bias[None, None]
+    assert isinstance(layer, TaskLinear | EnsembleLinear)
+    if isinstance(layer, TaskLinear):
+        return layer.weight, layer.bias
+    return layer.weight[:, None], layer.bias[:, None]
+
+
+def _of_tasks(layer: nn.Module, heads: Tensor, num_tasks: int) -> Tensor:
+    """[*lead, head, ...] -> [task, *lead, ...]."""
+    first = heads.movedim(-3, 0)
+    if isinstance(layer, TaskLinear):
+        return first[layer.of_task[:-1].tolist()]
+    return first.expand(num_tasks, *first.shape[1:])
+
+
+def _by_name(name: str, source_names: Sequence[str], table: Tensor) -> Tensor:
+    """The row of a task, or the mean of all rows."""
+    return table[list(source_names).index(name)] if name in source_names else table.mean(dim=0)

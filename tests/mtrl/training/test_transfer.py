@@ -1,0 +1,198 @@
+"""Starting from another run's weights."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mtrl.agent.agent import Agent
+from mtrl.agent.sharing import SharingConfig
+from mtrl.config import RunConfig
+from mtrl.training.log import taken_over
+from mtrl.training.loop import Run, train
+from mtrl.training.transfer import freeze, start_from
+from tests.mtrl import builders
+
+NAMES = ("A", "B", "C")
+
+
+def made(seed: int = 0, *, width: int = 6, rescaling: str = "none", **sharing: Any) -> Agent:
+    agent = builders.agent(seed=seed, width=width, rescaling=rescaling, sharing=SharingConfig(**sharing))
+    with torch.no_grad():
+        for head in (agent.policy.last, agent.critic.outputs, agent.target_critic.outputs):
+            head.weight.add_(torch.randn_like(head.weight))
+    return agent
+
+
+def same(one: Agent, two: Agent, *names: str) -> bool:
+    mine, theirs = one.state_dict(), two.state_dict()
+    return all(torch.equal(mine[name], theirs[name]) for name in names)
+
+
+@pytest.mark.parametrize("conditioning", ["none", "film"])
+@pytest.mark.parametrize("heads", ["shared", "task"])
+def test_an_agent_of_the_same_kind_is_taken_over_whole(heads: str, conditioning: str) -> None:
+    mine, theirs = (made(seed, heads=heads, conditioning=conditioning) for seed in (0, 1))
+    found = start_from(mine, NAMES, theirs, NAMES)
+    assert not found["afresh"]
+    assert same(mine, theirs, *mine.state_dict())
+
+
+def test_tasks_get_their_own_back_by_name_and_new_ones_the_mean() -> None:
+    mine, theirs = (made(seed, heads="task", conditioning="embedding") for seed in (0, 1))
+    start_from(mine, ("C", "new", "A"), theirs, NAMES)
+    for one, two, axis in (
+        (mine.policy.last.weight, theirs.policy.last.weight, 0),
+        (mine.critic.outputs.bias, theirs.critic.outputs.bias, 1),
+        (mine.conditioning.table.weight, theirs.conditioning.table.weight, 0),  # type: ignore[union-attr]
+    ):
+        own, other = one.movedim(axis, 0), two.movedim(axis, 0)
+        assert torch.equal(own[0], other[2]) and torch.equal(own[2], other[0])
+        torch.testing.assert_close(own[1], other.mean(dim=0))
+
+
+def test_heads_are_added_to_a_shared_one_and_joined_into_one() -> None:
+    one, many = made(0), made(1, heads="task")
+    start_from(many, NAMES, one, NAMES)
+    assert all(torch.equal(many.policy.last.weight[k], one.policy.last.weight.T) for k in range(3))
+    assert all(torch.equal(many.critic.outputs.weight[:, k], one.critic.outputs.weight) for k in range(3))
+    one, many = made(0), made(1, heads="task")
+    start_from(one, NAMES, many, NAMES)
+    torch.testing.assert_close(one.policy.last.weight, many.policy.last.weight.mean(dim=0).T)
+    torch.testing.assert_close(one.critic.outputs.bias, many.critic.outputs.bias.mean(dim=1))
+
+
+def test_groups_start_from_the_mean_of_their_tasks() -> None:
+    mine, theirs = made(0, heads="group", head_groups={"0": "a", "2": "a"}), made(1, heads="task")
+    start_from(mine, ("A", "B", "C"), theirs, NAMES)
+    torch.testing.assert_close(mine.policy.last.weight[0], theirs.policy.last.weight[[0, 2]].mean(dim=0))
+    assert torch.equal(mine.policy.last.weight[1], theirs.policy.last.weight[1])
+
+
+def test_what_does_not_fit_starts_afresh_and_is_named() -> None:
+    mine, theirs = made(0, width=9), made(1)
+    before = mine.state_dict()["encoder.encoders.vector.project.weight"].clone()
+    found = start_from(mine, NAMES, theirs, NAMES)
+    assert found["afresh"] == ["encoder.encoders.vector.project.weight"]
+    assert torch.equal(mine.state_dict()["encoder.encoders.vector.project.weight"], before)
+    assert same(mine, theirs, "memory.norm.weight", "policy.logits.weight")
+
+
+@pytest.mark.parametrize("rescaling", ["none", "popart"])
+@pytest.mark.parametrize("critic", ["regression", "two-hot"])
+def test_values_are_what_they_were_for_tasks_that_are_known(critic: str, rescaling: str) -> None:
+    learning = replace(builders.LEARNING, critic=critic)
+    mine, theirs = (builders.agent(learning, seed=seed, rescaling=rescaling) for seed in (0, 1))
+    task = torch.tensor([0, 1, 2])
+    returns = torch.tensor([[-100.0, -100.0], [5.0, 5.0], [1000.0, 900.0]], dtype=torch.float64)
+    for _ in range(3):
+        affine = [a for a in (theirs.critic.affine, theirs.target_critic.affine) if a is not None]
+        theirs.normaliser.observe_returns(returns + torch.randn_like(returns), task, affine)
+    found = start_from(mine, ("C", "new", "A"), theirs, NAMES)
+    assert not found["afresh"]
+    seen = {key: value[:, 0, 0] for key, value in builders.batch().observation.items()}
+    values = [
+        agent.inspect(seen, agent.memory.initial_state(3), None, tasks).value
+        for agent, tasks in ((mine, torch.tensor([2, 0, 2])), (theirs, torch.tensor([0, 2, 0])))
+    ]
+    torch.testing.assert_close(*values)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"value_unit": 0.02},
+        {"critic": "c51"},
+        {"critic": "regression"},
+        {"discounts": (0.5, 0.8), "acting_discount": 0.8},
+    ],
+)
+def test_critics_that_speak_otherwise_start_afresh(other: dict[str, Any]) -> None:
+    theirs = builders.agent(replace(builders.LEARNING, **other), seed=1)
+    mine = builders.agent()
+    found = start_from(mine, NAMES, theirs, NAMES)
+    critics = [name for name in mine.state_dict() if name.startswith(("critic", "target_critic"))]
+    assert set(critics) <= set(found["afresh"]) and "memory.norm.weight" in found["taken"]
+    assert ("policy.logits.weight" in found["taken"]) == ("discounts" not in other)
+
+
+def weights(config: RunConfig, folder: Path) -> dict[str, torch.Tensor]:
+    run = Run(config, folder)
+    run.restore()
+    run.collector.close()
+    return run.agent.state_dict()
+
+
+def test_a_run_starts_from_another_on_another_suite_with_parts_that_stay(tmp_path: Path) -> None:
+    first = builders.small_run("popgym:RepeatFirstEasy")
+    for _ in train(first, tmp_path / "first"):
+        pass
+    other = builders.small_run()
+    other = replace(
+        other,
+        sharing=SharingConfig(heads="task"),
+        loop=replace(other.loop, pretrained=str(tmp_path / "first"), seed=1),
+        update=replace(other.update, frozen=("encoder", "memory")),
+        conflict=replace(other.conflict, strategy="pcgrad"),
+    )
+    start, *_ = list(train(other, tmp_path / "second"))
+    found = start["pretrained"]
+    assert found["steps"] == 1600 and found["frozen"] == ["encoder", "memory"]
+    said = taken_over(found)
+    assert "frozen: encoder, memory; afresh, and learning: encoder.encoders.vector.project.weight" in said
+    before, after = weights(first, tmp_path / "first"), weights(other, tmp_path / "second")
+    kept = [name for name in found["taken"] if name.startswith(("encoder.", "memory."))]
+    assert kept and all(torch.equal(before[name], after[name]) for name in kept)
+    # The suite's observations are wider: their encoder could not be taken, and must learn.
+    assert "encoder.encoders.vector.project.weight" in found["afresh"]
+    begun = Run(replace(other, loop=replace(other.loop, seed=1)), tmp_path / "third")
+    begun.collector.close()
+    name = "encoder.encoders.vector.project.weight"
+    assert not torch.equal(begun.agent.state_dict()[name], after[name])
+    trained = sum(p.numel() for p in begun.agent.trained_parameters().values())
+    assert start["parameters"] == trained
+
+
+def test_a_run_that_was_pretrained_goes_on_to_the_same_bits_without_its_source(tmp_path: Path) -> None:
+    first = builders.small_run(steps=800)
+    for _ in train(first, tmp_path / "first"):
+        pass
+    config = builders.small_run()
+    config = replace(
+        config,
+        loop=replace(config.loop, pretrained=str(tmp_path / "first"), seed=1),
+        update=replace(config.update, frozen=("memory",)),
+    )
+    for _ in train(config, tmp_path / "whole"):
+        pass
+    for record in train(config, tmp_path / "parts"):
+        if record["steps"] >= 900:
+            break
+    shutil.rmtree(tmp_path / "first")
+    for _ in train(config, tmp_path / "parts", resume=True):
+        pass
+    whole, parts = (weights(config, tmp_path / name) for name in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_only_what_was_taken_is_frozen() -> None:
+    agent = made()
+    names = [n for n in agent.state_dict() if n.startswith(("memory", "critic"))]
+    freeze(agent, ("memory", "critic"), [n for n in names if n != "memory.norm.weight"])
+    left = set(agent.trained_parameters())
+    assert "memory.norm.weight" in left and not (left & set(names) - {"memory.norm.weight"})
+
+
+def test_what_cannot_be_frozen_is_refused() -> None:
+    with pytest.raises(ValueError, match="found conditioning: the network has no such part"):
+        freeze(made(), ("conditioning",), [])
+    with pytest.raises(ValueError, match="found memory: none of it fits"):
+        freeze(made(), ("memory",), ["encoder.mix.weight"])
+    agent = made()
+    with pytest.raises(ValueError, match="nothing is left to learn"):
+        freeze(agent, ("encoder", "memory", "policy", "critic"), list(agent.state_dict()))
+    with pytest.raises(ValueError, match="frozen memory: expected --pretrained RUN beside it"):
+        replace(builders.small_run(), update=replace(builders.small_run().update, frozen=("memory",)))
