@@ -8,7 +8,9 @@ import difflib
 import json
 import os
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
@@ -44,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MistakeError as mistake:
         print(f"run.py: {mistake}", file=sys.stderr)
         return 2
+    main_thread = threading.current_thread() is threading.main_thread()
+    # Ended politely, a command ends the processes that it has started, too.
+    before = signal.signal(signal.SIGTERM, _terminated) if main_thread else None
     try:
         return carry_out(command)
     except BrokenPipeError:  # whoever reads the output has seen enough, as `head` does
@@ -58,6 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\n{_farewell(command)}", file=sys.stderr)
         return 130
+    finally:
+        if main_thread:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def check(command: Command) -> None:

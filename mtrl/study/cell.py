@@ -6,8 +6,10 @@ Also a program, for executors that start processes:
 """
 
 import contextlib
+import ctypes
 import json
 import shutil
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -20,6 +22,7 @@ from mtrl.study.study import from_json as study_from_json
 from mtrl.training.log import finite
 
 RESULT = "result.json"
+_PR_SET_PDEATHSIG = 1
 
 
 def run_cell(study: Study, folder: Path, cell: Cell) -> Result:
@@ -106,11 +109,18 @@ def run_stored(folder: str, condition: str, method: str, seed: int, choice: Choi
 
 
 def main(arguments: list[str]) -> int:
-    """Run the cell that the arguments name."""
+    """Run the cell that the arguments name; ends when the process does that has started it."""
+    _end_with_parent()
     folder, condition, method, seed, *choice = arguments
     named = {"choice": json.loads(choice[0]) if choice else {}}
     result = run_stored(folder, condition, method, int(seed), choice_of(named))
     return 0 if result["status"] == "done" else 1
+
+
+def _end_with_parent() -> None:
+    """Two processes at one cell would spoil its folder: none may be left when a study is killed and begun again."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 if __name__ == "__main__":

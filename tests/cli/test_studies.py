@@ -1,6 +1,10 @@
 """`compare` and `stress`: what is asked for, what is refused, and a whole small study."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +150,34 @@ def test_mistakes_in_a_study_file_are_named(old: str, new: str, says: str, tmp_p
     with pytest.raises(StudyError, match=says) as found:
         load_study(file)
     assert str(file) in str(found.value)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_a_study_that_is_ended_leaves_no_process_behind(sign: signal.Signals, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    command = [
+        sys.executable,
+        "run.py",
+        "compare",
+        "popgym:RepeatFirstEasy",
+        "--methods",
+        "mean,pcgrad",
+        "--seeds",
+        "1",
+    ]
+    study = subprocess.Popen(
+        [*command, "--steps", "400000", "--workers", "2", "--out", str(out)], stdout=subprocess.DEVNULL
+    )
+    try:
+        while len(list(out.glob("cells/*/*/*/run/metrics.jsonl"))) < 2:
+            assert study.poll() is None
+            time.sleep(0.1)
+    finally:
+        study.send_signal(sign)
+        study.wait()
+    for _ in range(100):
+        left = subprocess.run(["pgrep", "-f", str(out)], capture_output=True, text=True, check=False).stdout.split()
+        if not left:
+            break
+        time.sleep(0.1)
+    assert not left
