@@ -10,6 +10,9 @@ from mtrl.report.records import Record, RunData, load_run
 
 Result = dict[str, Any]
 
+_POINTS = 24
+"""Updates of a run whose diagnostics are kept."""
+
 
 def result_of(run: Path, evaluation: Mapping[str, Any]) -> Result:
     """The result of one finished run.
@@ -27,9 +30,9 @@ def result_of(run: Path, evaluation: Mapping[str, Any]) -> Result:
         "learning_rate": data.settings["update"]["learning_rate"],
         "evaluation": {"score": evaluation["score"], "tasks": dict(evaluation["tasks"])},
         **({"held_out": evaluation["held_out"]} if "held_out" in evaluation else {}),
-        "curve": [_point(record) for record in data.evaluations],
-        "conflict": _conflict(data),
-        "learning": [_learning(record) for record in data.updates],
+        "curve": rounded([_point(record) for record in data.evaluations]),
+        "conflict": rounded(_conflict(data)),
+        "learning": rounded([_learning(record) for record in thinned(data.updates)]),
         "versions": data.start["versions"],
     }
 
@@ -58,6 +61,26 @@ def _together(points: Sequence[Record]) -> Record:
         "score": _mean([point["score"] for point in points]),
         "tasks": {task: value for point in points for task, value in point["tasks"].items()},
     }
+
+
+def without_diagnostics(result: Result) -> Result:
+    """What remains of a run of the search: its score and its cost."""
+    return {key: value for key, value in result.items() if key not in ("curve", "conflict", "learning")}
+
+
+def thinned(records: Sequence[Record]) -> list[Record]:
+    """At most `_POINTS` of them, evenly, the last included: results are kept with the code of a paper."""
+    step = -(-len(records) // _POINTS) if records else 1
+    return list(records[::-1][::step][::-1])
+
+
+def rounded(value: Any) -> Any:
+    """The same tree with numbers of 5 digits."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: rounded(entry) for key, entry in value.items()}
+    return [rounded(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _point(record: Record) -> Record:

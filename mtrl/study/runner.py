@@ -6,7 +6,7 @@ from typing import Literal
 
 from mtrl.study.executors.executor import Executor
 from mtrl.study.folder import RESULTS, TUNING, StudyFolder
-from mtrl.study.result import Result
+from mtrl.study.result import Result, without_diagnostics
 from mtrl.study.study import Cell, Study
 
 
@@ -47,7 +47,7 @@ def run_study(
         running = executor.run(study, folder.path, cells)
         try:
             for cell, result in running:
-                folder.add(result, name)
+                folder.add(without_diagnostics(result) if name == TUNING else result, name)
                 yield Ended(cell=cell, result=result)
         finally:
             running.close()
