@@ -147,7 +147,8 @@ def more():
     made.append(make_simulator(task))
     made[-1].reset(seed=len(made))
     for _ in range(5):
-        made[-1].step(made[-1].action_space.sample())
+        if any(made[-1].step(made[-1].action_space.sample())[2:4]):
+            made[-1].reset(seed=len(made))
 more()
 before = resident()
 for _ in range(count):
