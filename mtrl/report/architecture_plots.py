@@ -103,7 +103,7 @@ def _training_panel(records: list[Record], place: int) -> Panel:
     means = [np.mean(list(record["experts"][place]["usage"].values()), axis=0) for record in records]
     stretches = np.array_split(np.array(means), min(_STRETCHES, len(means)))
     shares = np.array([part.mean(axis=0) for part in stretches]).T
-    steps = (0.0, float(records[-1]["steps"]))
+    steps = (float(records[0]["steps"]), float(records[-1]["steps"]) + 1.0)
 
     def draw(axes: Axes) -> None:
         extent = (*steps, len(shares) + 0.5, 0.5)
