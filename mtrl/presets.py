@@ -100,10 +100,10 @@ _PRESETS |= {
         update=UpdateConfig(sequences=12, learning_rate=1e-3, last_learning_rate=0.05),
         loop=LoopConfig(steps=300_000, evaluate_every=30_000, checkpoint_every=60_000),
     ),
-    # Two cores, half an hour. Lambda-returns carry rewards back at once, short windows make room for many different
-    # ones in a batch, and a slow policy head does not chase critics that know little: without these nothing was learnt.
-    # A quarter of the actions stay random, and the replay (3.7 GB) goes back far: critics that see one action alone
-    # forget the others.
+    # Two cores, half an hour to three quarters. Lambda-returns carry rewards back at once, short windows make room for
+    # many different ones in a batch, and a slow policy head does not chase critics that know little: without these
+    # nothing was learnt. A quarter of the actions stay random, and the replay (3.7 GB) goes back far: critics that see
+    # one action alone forget the others.
     "procgen-quick": RunConfig(
         suite="procgen-quick",
         agent=AgentConfig(

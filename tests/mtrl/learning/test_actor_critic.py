@@ -16,6 +16,7 @@ from mtrl.learning.actor_critic import task_losses
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
 from tests.mtrl.builders import LEARNING, SMALL, agent, batch, scaled
+from tests.mtrl.gradients import assert_gradients_are_those_of_separate_passes
 
 ACTORS = ("filtered", "policy-gradient")
 CRITICS = ("regression", "two-hot", "hl-gauss")
@@ -114,18 +115,7 @@ def test_task_gradients_in_one_backward_are_those_of_separate_ones(rescaling: st
     model = agent(config, replace(SMALL, memory=memory), rescaling=rescaling)
     torch.nn.init.normal_(model.critic.outputs.weight)
     model.normaliser.observe_returns = lambda *_, **__: None  # type: ignore[method-assign]
-    given = batch(masked=True)
-    owned = {id(p) for p in model.owned_parameters()}
-    shared = [p for p in model.trained_parameters().values() if id(p) not in owned]
-    tasks = TaskGradients(
-        model, num_tasks=3, parameters=model.trained_parameters().values(), owned=model.owned_parameters()
-    )
-    with tasks:
-        losses = task_losses(model, given, config, generator())
-    tasks.backward(losses.total)
-    expected = reference_jacobian(task_losses(model, given, config, generator()).total, shared)
-    torch.testing.assert_close(tasks.jacobian(), expected, rtol=1e-9, atol=1e-10)
-    assert set(tasks.path.values()) == {"rule"}, tasks.path
+    assert_gradients_are_those_of_separate_passes(model, batch(masked=True), config)
 
 
 @pytest.mark.filterwarnings("error")

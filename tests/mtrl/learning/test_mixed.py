@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from conflict.engine.reference import reference_jacobian
-from conflict.engine.task_gradients import TaskGradients
 from mtrl.agent.experts.config import ExpertsConfig
 from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.actor_critic import task_losses
 from mtrl.learning.config import LearningConfig
 from tests.mtrl.builders import LEARNING
+from tests.mtrl.gradients import assert_gradients_are_those_of_separate_passes
 from tests.mtrl.mixed import SIZES, SMALL_ENCODERS, mixed_agent, mixed_batch
 
 ACTORS = ("filtered", "policy-gradient")
@@ -46,18 +45,7 @@ def test_task_gradients_of_a_mixed_suite_are_those_of_separate_passes(
     model = mixed_agent(config, replace(SMALL_ENCODERS, memory=memory), continuous=continuous, rescaling=rescaling)
     torch.nn.init.normal_(model.critic.outputs.weight)
     model.normaliser.observe_returns = lambda *_, **__: None  # type: ignore[method-assign]
-    given = mixed_batch(continuous=continuous)
-    owned = {id(p) for p in model.owned_parameters()}
-    shared = [p for p in model.trained_parameters().values() if id(p) not in owned]
-    tasks = TaskGradients(
-        model, num_tasks=4, parameters=model.trained_parameters().values(), owned=model.owned_parameters()
-    )
-    with tasks:
-        losses = task_losses(model, given, config, generator())
-    tasks.backward(losses.total)
-    expected = reference_jacobian(task_losses(model, given, config, generator()).total, shared)
-    torch.testing.assert_close(tasks.jacobian(), expected, rtol=1e-8, atol=1e-9)
-    assert set(tasks.path.values()) == {"rule"}, tasks.path
+    assert_gradients_are_those_of_separate_passes(model, mixed_batch(continuous=continuous), config, tolerance=1e-8)
 
 
 @pytest.mark.parametrize("experts", ["none", "top-k", "care"])
@@ -75,14 +63,7 @@ def test_so_they_are_where_tasks_have_something_of_their_own(continuous: bool, c
     moved += [m.weight for m in (model.encoder.mission, getattr(model.conditioning, "project", None)) if m is not None]
     for weight in moved:
         torch.nn.init.normal_(weight, std=0.3)
-    given, owned = mixed_batch(continuous=continuous), model.owned_parameters()
-    shared = [p for p in model.trained_parameters().values() if id(p) not in {id(q) for q in owned}]
-    tasks = TaskGradients(model, num_tasks=4, parameters=model.trained_parameters().values(), owned=owned)
-    with tasks:
-        losses = task_losses(model, given, config, generator())
-    tasks.backward(losses.total)
-    expected = reference_jacobian(task_losses(model, given, config, generator()).total, shared)
-    torch.testing.assert_close(tasks.jacobian(), expected, rtol=1e-8, atol=1e-9)
+    assert_gradients_are_those_of_separate_passes(model, mixed_batch(continuous=continuous), config, tolerance=1e-8)
 
 
 def test_a_task_without_a_mission_is_told_nothing() -> None:

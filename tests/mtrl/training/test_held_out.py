@@ -43,7 +43,9 @@ def test_they_are_refused_before_anything_is_played(own: str, suite: str, tmp_pa
 
 @pytest.mark.parametrize("shared", [SharingConfig(), SharingConfig(unseen_tasks="mean")])
 def test_where_tasks_share_everything_nothing_has_to_be_said(shared: Any, suite: str, tmp_path: Path) -> None:
-    Run(replace(small_run(suite), sharing=shared), tmp_path / "run").collector.close()
+    run = Run(replace(small_run(suite), sharing=shared), tmp_path / "run")
+    run.collector.close()
+    assert run.suite.held_out and not run.agent.knows_tasks
 
 
 def test_they_get_the_mean_of_all_where_that_is_asked_for(suite: str, tmp_path: Path) -> None:

@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from conflict.engine.reference import reference_jacobian
-from conflict.engine.task_gradients import TaskGradients
 from mtrl.agent.experts.config import ExpertsConfig
 from mtrl.agent.experts.mixture import Routing
 from mtrl.agent.experts.registry import MIXTURES
 from mtrl.agent.experts.use import use_of
 from mtrl.learning.actor_critic import task_losses
 from tests.mtrl.builders import LEARNING, SMALL, agent, batch
+from tests.mtrl.gradients import assert_gradients_are_those_of_separate_passes
 
 WHERE = [("gru", "encoder"), ("transformer", "encoder"), ("transformer", "blocks"), ("transformer", "both")]
 
@@ -37,18 +36,7 @@ def generator() -> torch.Generator:
 @pytest.mark.parametrize("kind", MIXTURES)
 def test_task_gradients_in_one_backward_are_those_of_separate_ones(kind: str, memory: Any, where: str) -> None:
     model = agent(config=replace(SMALL, memory=memory), experts=experts(kind, where, router_z_weight=0.1))
-    given = batch(masked=True)
-    owned = {id(p) for p in model.owned_parameters()}
-    shared = [p for p in model.trained_parameters().values() if id(p) not in owned]
-    tasks = TaskGradients(
-        model, num_tasks=3, parameters=model.trained_parameters().values(), owned=model.owned_parameters()
-    )
-    with tasks:
-        losses = task_losses(model, given, LEARNING, generator())
-    tasks.backward(losses.total)
-    expected = reference_jacobian(task_losses(model, given, LEARNING, generator()).total, shared)
-    torch.testing.assert_close(tasks.jacobian(), expected, rtol=1e-9, atol=1e-10)
-    assert set(tasks.path.values()) == {"rule"}, tasks.path
+    assert_gradients_are_those_of_separate_passes(model, batch(masked=True), LEARNING)
 
 
 @pytest.mark.parametrize(("memory", "where"), WHERE)
