@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from mtrl.agent.experts.config import UNUSED
 from mtrl.report.drawing import INK, Chart, LineStyle, Panel
 from mtrl.report.marks import count_axis
 from mtrl.report.matrix import colour_limit, cosine_panel
@@ -17,8 +18,6 @@ _LATE = 0.25
 """Share of the run, at its end, that the maps are the mean of."""
 _POINTS = 80
 _STRETCHES = 60
-_DEAD = 0.01
-"""Part of its even share below which an expert is not used."""
 _NUMBERED = 160
 """Entries up to which a map has numbers in it."""
 
@@ -49,7 +48,7 @@ def experts_chart(run: RunData, styles: dict[str, LineStyle], place: int, count:
         return panel
 
     dropped = any(max(record["experts"][place]["dropped"].values(), default=0) > 0 for record in records)
-    dead = int((np.nanmax(usage, axis=0) * usage.shape[1] < _DEAD).sum())
+    dead = int((np.nanmax(usage, axis=0) * usage.shape[1] < UNUSED).sum())
     which = f" {place + 1} of {count}" if count > 1 else ""
     unused = f" {dead} {'expert is' if dead == 1 else 'experts are'} then not used by any task." if dead else ""
     return Chart(

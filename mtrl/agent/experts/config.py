@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+UNUSED = 0.01
+"""An expert with less than this part of its even share is not used."""
 _LEAST: dict[str, float] = {
     "num_experts": 1,
     "chosen_experts": 1,

@@ -7,10 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mtrl.agent.experts.config import UNUSED
 from mtrl.agent.experts.mixture import Routing
-
-_DEAD = 0.01
-"""An expert with less than this part of its even share is not used."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class ExpertUse:
             "usage": {name: [round(u, 4) for u in row.tolist()] for name, row in zip(names, self.usage, strict=True)},
             "entropy": dict(zip(names, self.entropy.tolist(), strict=True)),
             "dropped": dict(zip(names, self.dropped.tolist(), strict=True)),
-            "dead": int((share < _DEAD).sum()),
+            "dead": int((share < UNUSED).sum()),
         }
 
 
