@@ -7,7 +7,8 @@ import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 
-from tasks.trial import Buffers, Pool, Slot
+from tasks.buffers import Buffers
+from tasks.trial import Pool, Slot
 
 if TYPE_CHECKING:
     from tasks.suite import Suite

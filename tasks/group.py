@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tasks.trial import Buffers, Pool, SimulatorError, Slot
+from tasks.buffers import Buffers
+from tasks.trial import Pool, SimulatorError, Slot
 
 if TYPE_CHECKING:
     from tasks.suite import Suite
@@ -60,7 +61,7 @@ class SlotGroup:
         indices: the slots' rows.
         fixed: the task that each always plays; None: drawn for every trial.
         tries: times in a row that a trial may fail to begin before the slot gives up; None: the first failure raises.
-        busy: an array of one whole number, in which the slot is noted that is being played.
+        busy: one whole number, in which the slot is noted that is being played.
     """
 
     def __init__(
@@ -73,7 +74,8 @@ class SlotGroup:
         tries: int | None,
         busy: Any = None,
     ) -> None:
-        self.out, self.pool, self.tries, self.busy = buffers, Pool(suite), tries, busy
+        self.out, self.pool, self.tries = buffers, Pool(suite), tries
+        self.busy = [0] if busy is None else busy
         self.slots = [Slot(suite, buffers, self.pool, i, task) for i, task in zip(indices, fixed, strict=True)]
 
     def seed(self, entropy: Any) -> None:
@@ -101,8 +103,7 @@ class SlotGroup:
         """
         events: list[Event] = []
         for slot, action in zip(self.slots, actions, strict=True):
-            if self.busy is not None:
-                self.busy[0] = slot.index
+            self.busy[0] = slot.index
             try:
                 over = slot.step(action)
             except SimulatorError as fault:

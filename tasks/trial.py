@@ -7,13 +7,11 @@ depend on what the agent does, and two agents with the same seed are measured on
 
 import contextlib
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tasks.buffers import Buffers, pack_record, place
 from tasks.registry import make_simulator
 from tasks.spaces import LARGEST
 from tasks.task import SEEDS, VECTOR
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     import gymnasium
 
     from tasks.suite import Suite
-
-
-Allocate: TypeAlias = Callable[[tuple[int, ...], Any], NDArray[Any]]
 
 
 class SimulatorError(RuntimeError):
@@ -56,48 +51,6 @@ class Pool:
                 free.pop().close()
 
 
-@dataclass(frozen=True)
-class Buffers:
-    """What all slots write into, one row each."""
-
-    observation: dict[str, NDArray[Any]]
-    final: dict[str, NDArray[Any]]
-    """The last observation of a slot's last finished trial."""
-    reward: NDArray[np.float32]
-    raw_reward: NDArray[np.float32]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    attempt: NDArray[np.int32]
-    paid: NDArray[np.bool_]
-    task_id: NDArray[np.int32]
-    next_task_id: NDArray[np.int32]
-    """The task of the observation that is there now."""
-    weights: NDArray[np.float64]
-    """[task] how often each is drawn, where the suite does not draw all alike."""
-
-    @classmethod
-    def zeros(cls, suite: "Suite", num_slots: int, allocate: Allocate = np.zeros) -> "Buffers":
-        """Empty buffers for this many slots."""
-        space = suite.observation_space.spaces
-
-        def observations() -> dict[str, NDArray[Any]]:
-            return {key: allocate((num_slots, *(part.shape or ())), part.dtype) for key, part in space.items()}
-
-        return cls(
-            observation=observations(),
-            final=observations(),
-            reward=allocate((num_slots,), np.float32),
-            raw_reward=allocate((num_slots,), np.float32),
-            terminated=allocate((num_slots,), np.bool_),
-            truncated=allocate((num_slots,), np.bool_),
-            attempt=allocate((num_slots,), np.int32),
-            paid=allocate((num_slots,), np.bool_),
-            task_id=allocate((num_slots,), np.int32),
-            next_task_id=allocate((num_slots,), np.int32),
-            weights=allocate((suite.num_tasks,), np.float64),
-        )
-
-
 class Slot:
     """Plays one trial after another and writes what happens into its row of the buffers.
 
@@ -108,7 +61,7 @@ class Slot:
 
     def __init__(self, suite: "Suite", buffers: Buffers, pool: Pool, index: int, fixed_task: int | None) -> None:
         self.suite, self.pool, self.index, self.fixed_task = suite, pool, index, fixed_task
-        self.out = buffers
+        self.out, self.records, self.place = buffers, buffers.records, place(index)
         self.seen = {key: array[index, ...] for key, array in buffers.observation.items()}
         self.continuous, self.flagged = suite.continuous, suite.flagged
         self.row = self.seen.get(VECTOR)
@@ -136,12 +89,7 @@ class Slot:
         interface = self.suite.interfaces[self.task_id]
         self.interface, self.decode, self.num_valid = interface, interface.actions, interface.num_actions
         self.limit = self.num_valid if self.suite.invalid_actions == "mask" else self.suite.num_actions
-        self.flatten = interface.flatten
-        width = interface.width
-        self.own_row = None if self.row is None else self.row[:width]
-        self.parts = [
-            (key, part, self.seen[key][tuple(slice(n) for n in part.shape)]) for key, part in interface.kept.items()
-        ]
+        self.warmup_attempts = task_.warmup_attempts
         self.last_attempt = task_.warmup_attempts + task_.attempts - 1
         self.max_steps = task_.max_steps or 0
         self.largest_reward = LARGEST / max(1.0, task_.reward_scale)
@@ -150,6 +98,7 @@ class Slot:
         self.attempt_returns = [0.0] * (self.last_attempt + 1)
         for array in self.arrays:
             array.fill(0)
+        self.write = interface.writer(self.row, self.seen)
         observation, i = self.out.observation, self.index
         observation["previous_action"][i] = 0 if self.continuous else self.suite.num_actions
         observation["previous_reward"][i] = 0.0
@@ -229,34 +178,40 @@ class Slot:
         Raises:
             SimulatorError: the simulator failed, or gave something that is no observation or no finite reward.
         """
-        self.actions.append(action.tolist() if self.continuous else action)
-        raw, terminated, truncated = self._play(action)
-        i, out, seen, attempt, task = self.index, self.out, self.out.observation, self.attempt, self.task
-        self.time += 1
+        if self.continuous:
+            self.actions.append(action.tolist())
+            played, previous = self.interface.continuous.decode(action), 0  # type: ignore[union-attr]
+            self.seen["previous_action"][:] = action
+        else:  # an action that the task does not have is replaced by a random one that it has
+            self.actions.append(action)
+            played, previous = self.decode[action if action < self.num_valid else self._replace()], action
+            if self.flagged:
+                self.row[-1] = action >= self.num_valid  # type: ignore[index]
+        attempt = self.attempt
+        try:
+            observation, reward, terminated, truncated, _ = self.simulator.step(played)  # type: ignore[union-attr]
+            raw = reward if type(reward) is float else _number(reward)
+            if not -self.largest_reward <= raw <= self.largest_reward:
+                raise ValueError(f"expected a reward that is a finite float32 once scaled, got {raw}")
+            self.write(observation)
+        except Exception as error:
+            raise self._fault(error) from error
+        self.time = time = self.time + 1
         self.attempt_time += 1
         self.attempt_returns[attempt] += raw
-        trained = raw * task.reward_scale
-        paid = attempt >= task.warmup_attempts
-        out.reward[i] = trained if paid else 0.0
-        out.raw_reward[i] = raw
-        out.attempt[i] = attempt
-        out.paid[i] = paid
-        out.task_id[i] = self.task_id
-        if self.flagged:
-            self.row[-1] = action >= self.num_valid  # type: ignore[index]
-        seen["previous_action"][i] = action
-        seen["previous_reward"][i] = trained
-        seen["time"][i] = self.time
-        ended = terminated or truncated
-        boundary = ended and attempt < self.last_attempt
-        if boundary:
-            self._begin_attempt()
-        seen["attempt_start"][i] = boundary
-        over = ended and not boundary
-        # A simulator may report both ends at once; then there is nothing to bootstrap from, and termination wins.
-        out.terminated[i] = finished = over and terminated
-        over = over or self.time == self.max_steps
-        out.truncated[i] = over and not finished
+        finished = over = boundary = False
+        if terminated or truncated:
+            if attempt < self.last_attempt:
+                boundary = True
+                self._begin_attempt()
+            else:  # both ends at once: then there is nothing to bootstrap from, and termination wins
+                finished, over = bool(terminated), True
+        over = over or time == self.max_steps
+        paid, trained = attempt >= self.warmup_attempts, raw * self.task.reward_scale
+        pack_record(
+            self.records, self.place, previous, trained if paid else 0.0, raw, trained, attempt, self.task_id, time,
+            paid, finished, over and not finished, boundary,
+        )  # fmt: skip
         self.playing = not over
         return over
 
@@ -279,34 +234,6 @@ class Slot:
             "length": self.time,
         }
 
-    def _play(self, action: Any) -> tuple[float, bool, bool]:
-        try:
-            if self.continuous:
-                played = self.interface.continuous.decode(action)  # type: ignore[union-attr]
-            else:  # an action that the task does not have is replaced by a random one that it has
-                played = self.decode[action if action < self.num_valid else self._replace()]
-            observation, reward, terminated, truncated, _ = self.simulator.step(played)  # type: ignore[union-attr]
-            raw = reward if type(reward) is float else _number(reward)
-            if not -self.largest_reward <= raw <= self.largest_reward:
-                raise ValueError(f"expected a reward that is a finite float32 once scaled, got {raw}")
-            self._write(observation)
-            return raw, bool(terminated), bool(truncated)
-        except Exception as error:
-            raise self._fault(error) from error
-
-    def _write(self, observation: Any) -> None:
-        if self.flatten is not None:
-            row = self.own_row
-            row.fill(0.0)  # type: ignore[union-attr]
-            self.flatten.write(observation, row, 0)  # type: ignore[arg-type]
-        if self.parts:
-            if self.interface.bare:
-                _, part, target = self.parts[0]
-                part.write(observation, target)
-            else:
-                for key, part, target in self.parts:
-                    part.write(observation[key], target)
-
     def _begin_attempt(self) -> None:
         self.attempt += 1
         self.attempt_time = 0
@@ -315,7 +242,7 @@ class Slot:
             observation, _ = self.simulator.reset(  # type: ignore[union-attr]
                 seed=self.seeds[self.attempt], **({} if options is None else {"options": options})
             )
-            self._write(observation)
+            self.write(observation)
         except Exception as error:
             raise self._fault(error) from error
 

@@ -15,8 +15,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from tasks.actions import checked_actions
+from tasks.buffers import Buffers
 from tasks.group import Dropped, Ended, Event, Failed, SlotGroup
-from tasks.trial import Buffers, SimulatorError
+from tasks.trial import SimulatorError
 from tasks.worker import Exchange, SharedMemory, Worker, WorkerLost, shared_size
 
 if TYPE_CHECKING:

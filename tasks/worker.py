@@ -21,8 +21,9 @@ import cloudpickle  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.buffers import Buffers
 from tasks.group import Begun, Dropped, Event, SlotGroup, State
-from tasks.trial import Buffers, SimulatorError, Slot
+from tasks.trial import SimulatorError, Slot
 
 if TYPE_CHECKING:
     from tasks.suite import Suite
@@ -244,7 +245,9 @@ def serve(pipe: Connection, file: BinaryIO) -> None:
     suite, num_slots, workers, number, indices, fixed, tries = pickle.loads(pipe.recv_bytes())
     memory = SharedMemory(file, shared_size(suite, num_slots, workers))
     exchange = Exchange(suite, num_slots, workers, memory.allocate)
-    group = SlotGroup(suite, exchange.buffers, indices, fixed, tries=tries, busy=exchange.busy[number : number + 1])
+    group = SlotGroup(
+        suite, exchange.buffers, indices, fixed, tries=tries, busy=memoryview(exchange.busy[number : number + 1])
+    )
     own = slice(indices[0], indices[-1] + 1)
     whole = suite.continuous
 

@@ -212,6 +212,7 @@ class Hostile(gymnasium.Env[Any, Any]):
 
 
 BOX, PLACE, PLACES = spaces.Box(-1, 1, (2,)), spaces.Discrete(3), spaces.MultiDiscrete([2, 3])
+MANY_PLACES = spaces.MultiDiscrete([3] * 30)
 LONG = spaces.Box(-1, 1, (100,))
 
 
@@ -231,7 +232,9 @@ LONG = spaces.Box(-1, 1, (100,))
         (PLACE, (), 0.0, "TypeError"),
         (PLACES, np.array([1, 3]), 0.0, "integer from 0 to 2, got 3"),
         (PLACES, np.array([1, -1]), 0.0, "integer from 0 to 2, got -1"),
-        (PLACES, np.array([1.0, np.nan]), 0.0, "NaN"),
+        (PLACES, np.array([1.0, np.nan]), 0.0, "integer from 0 to 2, got nan"),
+        (MANY_PLACES, np.r_[np.zeros(29, int), 3], 0.0, "integer from 0 to 2, got 3"),
+        (MANY_PLACES, np.r_[np.zeros(29), np.nan], 0.0, "integer from 0 to 2, got nan"),
         (PLACES, np.array([1]), 0.0, r"shape \(2,\), got shape \(1,\)"),
         (BOX, None, float("nan"), "finite float32 once scaled, got nan"),
         (BOX, None, np.float64("inf"), "finite float32 once scaled, got inf"),

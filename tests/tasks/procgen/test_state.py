@@ -25,13 +25,13 @@ def _start(state: bytes, **changed: Any) -> StartState:
 def test_a_level_is_two_numbers_of_the_state_and_miners_diamonds(state: bytes) -> None:
     start, places = _start(state), locate(state)
     one, other = start.for_level(5), start.for_level(2**31 - 2)
-    assert len(one) == len(other) == len(state)
+    assert len(one) == len(other) < len(state) - 10_000  # without the texts of two generators
     low = places["level_seed_low"]
     assert struct.unpack_from("<ii", one, low) == (5, 6)
     assert struct.unpack_from("<ii", other, low) == (2**31 - 2, 2**31 - 1)
     assert one[:low] + one[low + 8 :] == other[:low] + other[low + 8 :]
-    ends = without_time_limit(one)
-    assert [i for i in range(len(one)) if one[i] != ends[i]] == [*range(places["timeout"], places["timeout"] + 4)]
+    ends = without_time_limit(state)
+    assert [i for i in range(len(state)) if state[i] != ends[i]] == [*range(places["timeout"], places["timeout"] + 4)]
 
 
 @pytest.mark.parametrize(
