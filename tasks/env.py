@@ -60,7 +60,7 @@ class TrialEnv(gymnasium.Env[Observation, Any]):
 
     def close(self) -> None:
         """Close the simulators."""
-        self._slot.release()
+        self._slot.close()
         self._pool.close()
 
     def _seed(self, seed: int | None) -> None:

@@ -4,6 +4,7 @@ A simulator that fails costs its slot the trial: it is dropped, the simulator is
 next trial, all of which is told by events.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -61,7 +62,8 @@ class SlotGroup:
         indices: the slots' rows.
         fixed: the task that each always plays; None: drawn for every trial.
         tries: times in a row that a trial may fail to begin before the slot gives up; None: the first failure raises.
-        busy: one whole number, in which the slot is noted that is being played.
+        busy: one whole number, in which the slot is noted that is being played; ~slot while its next trial begins
+            or is prepared.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class SlotGroup:
     ) -> None:
         self.out, self.pool, self.tries = buffers, Pool(suite), tries
         self.busy = [0] if busy is None else busy
+        self.unprepared: deque[Slot] = deque()
         self.slots = [Slot(suite, buffers, self.pool, i, task) for i, task in zip(indices, fixed, strict=True)]
 
     def seed(self, entropy: Any) -> None:
@@ -123,6 +126,20 @@ class SlotGroup:
                 self._begin(slot, events)
         return events
 
+    def prepare(self) -> bool:
+        """Make ready what one slot will need for its next trial, while there is nothing else to do.
+
+        Returns:
+            Whether there was a slot left that had not.
+        """
+        if not self.unprepared:
+            return False
+        slot = self.unprepared.popleft()
+        self.busy[0] = ~slot.index
+        slot.prepare()
+        self.busy[0] = slot.index
+        return True
+
     def go_on_after(self, origins: Sequence[dict[str, Any]]) -> list[Event]:
         """Begin, in every slot, the trial that comes after the one that began from this state of its generator."""
         events: list[Event] = []
@@ -143,7 +160,7 @@ class SlotGroup:
             slot.generator.bit_generator.state = state["generator"]
             try:
                 slot.begin(state.get("task"))
-                events.append(Begun(slot.index, slot.origin))
+                self._begun(slot, events)
                 for action in state["actions"]:
                     slot.step(slot.action_of(action))
             except SimulatorError as fault:
@@ -156,11 +173,12 @@ class SlotGroup:
     def close(self) -> None:
         """Close the simulators."""
         for slot in self.slots:
-            slot.release()
+            slot.close()
         self.pool.close()
 
     def _begin(self, slot: Slot, events: list[Event]) -> None:
         for _ in range(1 + (self.tries or 0)):
+            self.busy[0] = ~slot.index
             try:
                 slot.begin()
             except SimulatorError as fault:
@@ -169,6 +187,12 @@ class SlotGroup:
                 failure = str(fault)
                 events.append(Dropped(slot.index, slot.task_id, failure))
                 continue
-            events.append(Begun(slot.index, slot.origin))
+            self._begun(slot, events)
             return
         events.append(Failed(slot.index, slot.task_id, failure))
+
+    def _begun(self, slot: Slot, events: list[Event]) -> None:
+        self.busy[0] = slot.index
+        events.append(Begun(slot.index, slot.origin))
+        if slot.prepared is None and slot not in self.unprepared:
+            self.unprepared.append(slot)

@@ -7,14 +7,16 @@ depend on what the agent does, and two agents with the same seed are measured on
 
 import contextlib
 import random
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.buffers import Buffers, pack_record, place
+from tasks.draw import Draw, draw_trial, generator_at
 from tasks.registry import make_simulator
 from tasks.spaces import LARGEST
-from tasks.task import SEEDS, VECTOR
+from tasks.task import VECTOR
 
 if TYPE_CHECKING:
     import gymnasium
@@ -51,6 +53,15 @@ class Pool:
                 free.pop().close()
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A simulator that has been reset for a trial that nobody has begun yet."""
+
+    drawn: Draw
+    simulator: "gymnasium.Env[Any, Any]"
+    observation: Any
+
+
 class Slot:
     """Plays one trial after another and writes what happens into its row of the buffers.
 
@@ -68,6 +79,7 @@ class Slot:
         self.arrays = [self.seen[key] for key in suite.keys]
         self.task_id = -1 if fixed_task is None else fixed_task
         self.simulator: gymnasium.Env[Any, Any] | None = None
+        self.prepared: Prepared | None = None
         self.playing = False
         self.generator = np.random.default_rng()
 
@@ -106,46 +118,57 @@ class Slot:
         observation["time"][i] = 0
         if "present" in observation:
             observation["present"][i] = self.suite.present[self.task_id]
+        prepared = self._take_prepared()
         try:
-            self.simulator = self.pool.take(self.task_id)
-            self.marks = bool(getattr(self.simulator, "marks_attempts", False))
+            self.simulator = prepared.simulator if prepared else self.pool.take(self.task_id)
         except Exception as error:
             self.attempt = 0
             raise self._fault(error) from error
-        self._begin_attempt()
+        self._begin_attempt(prepared)
         self.out.next_task_id[i] = self.task_id
         self.playing = True
 
     def draw(self, task: int | None = None) -> None:
-        """Draw what belongs to a trial, without playing it."""
+        """Draw what belongs to the next trial, without playing it."""
         self.origin: dict[str, Any] = dict(self.generator.bit_generator.state)
         self.actions: list[Any] = []
         self.release()
-        if self.fixed_task is None:
-            drawn = self._drawn_task()
-            self.task_id = drawn if task is None else task
-        else:
-            self.task_id = self.fixed_task
+        self.drawn = draw_trial(self.suite, self.generator, self.out.weights, self.fixed_task, task)
+        self.task_id, self.seeds = self.drawn.task_id, self.drawn.seeds
         self.task = self.suite.tasks[self.task_id]
-        low, high = self.task.seeds or SEEDS
-        attempts = self.task.warmup_attempts + self.task.attempts
-        if (low, high) == SEEDS:
-            *self.seeds, self.key = self.generator.integers(2**63 - 1, size=attempts + 1).tolist()
-        else:
-            self.seeds = self.generator.integers(low, high, size=attempts).tolist()
-            self.key = int(self.generator.integers(2**63 - 1))
-        if self.task.instance == "same":
-            self.seeds = self.seeds[:1] * len(self.seeds)
 
-    def _drawn_task(self) -> int:
-        if self.suite.sampling == "uniform":
-            return int(self.generator.integers(self.suite.num_tasks))
-        shares = np.cumsum(self.out.weights)
-        place = int(np.searchsorted(shares, self.generator.random() * shares[-1], side="right"))
-        return min(place, self.suite.num_tasks - 1)
+    def prepare(self) -> None:
+        """Reset a simulator for the trial after this one, so that `begin` finds it ready.
+
+        It is put aside if `begin` draws another trial after all, because tasks have other weights by then. A failure
+        is not told: `begin` will meet it again.
+        """
+        drawn = draw_trial(
+            self.suite, generator_at(self.generator.bit_generator.state), self.out.weights, self.fixed_task
+        )
+        simulator = None
+        with contextlib.suppress(Exception):
+            simulator = self.pool.take(drawn.task_id)
+            self.prepared = Prepared(drawn, simulator, _reset(simulator, drawn.seeds[0], 0))
+        if self.prepared is None:
+            _close_quietly(simulator)
+
+    def _take_prepared(self) -> "Prepared | None":
+        prepared, self.prepared = self.prepared, None
+        if prepared is not None and prepared.drawn != self.drawn:
+            self.pool.give(prepared.drawn.task_id, prepared.simulator)
+            return None
+        return prepared
+
+    def close(self) -> None:
+        """End the trial and hand all simulators back."""
+        self.release()
+        if self.prepared is not None:
+            self.pool.give(self.prepared.drawn.task_id, self.prepared.simulator)
+            self.prepared = None
 
     def release(self) -> None:
-        """End the trial and hand the simulator back."""
+        """End the trial and hand its simulator back."""
         self.playing = False
         if self.simulator is not None:
             self.pool.give(self.task_id, self.simulator)
@@ -234,21 +257,20 @@ class Slot:
             "length": self.time,
         }
 
-    def _begin_attempt(self) -> None:
+    def _begin_attempt(self, prepared: "Prepared | None" = None) -> None:
         self.attempt += 1
         self.attempt_time = 0
         try:
-            options = {"attempt": self.attempt} if self.marks else None
-            observation, _ = self.simulator.reset(  # type: ignore[union-attr]
-                seed=self.seeds[self.attempt], **({} if options is None else {"options": options})
-            )
-            self.write(observation)
+            if prepared is None:
+                self.write(_reset(self.simulator, self.seeds[self.attempt], self.attempt))
+            else:
+                self.write(prepared.observation)
         except Exception as error:
             raise self._fault(error) from error
 
     def _replace(self) -> int:
         if self.replacement is None:
-            self.replacement = random.Random(self.key)
+            self.replacement = random.Random(self.drawn.key)
         return int(self.replacement.random() * self.num_valid)
 
     def _fault(self, error: Exception) -> SimulatorError:
@@ -261,6 +283,13 @@ class Slot:
         )
         fault.task_name = self.task.name
         return fault
+
+
+def _reset(simulator: Any, seed: int, attempt: int) -> Any:
+    """The first observation of an attempt."""
+    options = {"options": {"attempt": attempt}} if getattr(simulator, "marks_attempts", False) else {}
+    observation, _ = simulator.reset(seed=seed, **options)
+    return observation
 
 
 def _close_quietly(simulator: Any) -> None:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -22,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.buffers import Buffers
+from tasks.draw import draw_trial, generator_at
 from tasks.group import Begun, Dropped, Event, SlotGroup, State
-from tasks.trial import SimulatorError, Slot
+from tasks.trial import SimulatorError
 
 if TYPE_CHECKING:
     from tasks.suite import Suite
@@ -107,8 +109,7 @@ class Worker:
         self.indices, self.tries, self.patience = list(indices), tries, patience
         self.workers, self.fixed = workers, list(fixed)
         exchange.busy[number] = self.indices[0]
-        # Slots that play nothing: they know what a trial drew, should the process be lost.
-        self.shadows = [Slot(suite, exchange.buffers, None, i, task) for i, task in zip(indices, fixed, strict=True)]  # type: ignore[arg-type]
+        # Where each slot's generator stood when its trial was drawn, should the process be lost.
         self.origins: list[dict[str, Any] | None] = [None] * len(self.indices)
         self.process: subprocess.Popen[bytes] | None = None
         self._start()
@@ -129,8 +130,6 @@ class Worker:
     def fix(self, fixed: Sequence[int | None]) -> None:
         """From the next trials on, let each slot always play this task."""
         self.fixed = list(fixed)
-        for shadow, task in zip(self.shadows, self.fixed, strict=True):
-            shadow.fixed_task = task
         self.send("fix", self.fixed)
 
     def send(self, command: str, *given: Any) -> None:
@@ -176,7 +175,7 @@ class Worker:
         Raises:
             SimulatorError: there was no trial to go on after, or the new process is lost too.
         """
-        culprit, message = int(self.exchange.busy[self.number]), self.lost(lost)
+        fault, message = self._fault(), self.lost(lost)
         self.kill()
         if any(origin is None for origin in self.origins):
             raise SimulatorError(message)
@@ -186,7 +185,10 @@ class Worker:
             out.reward[i] = out.raw_reward[i] = 0.0
             out.terminated[i], out.truncated[i] = False, True
             out.task_id[i] = out.next_task_id[i]
-            events.append(Dropped(i, int(out.task_id[i]), message if i == culprit else None))
+            events.append(
+                Dropped(i, fault.task_id, message) if i == fault.slot else Dropped(i, int(out.task_id[i]), None)
+            )
+        self.origins[self.indices.index(fault.slot)] = fault.origin
         self._start()
         self.send("after", self.origins)
         try:
@@ -197,18 +199,24 @@ class Worker:
 
     def lost(self, how: "WorkerLost") -> str:
         """What happened to the process, and with which task."""
-        return self._story(int(self.exchange.busy[self.number]), how)
+        fault = self._fault()
+        return (
+            f"task {self.suite.tasks[fault.task_id].name!r} (simulator seed {fault.seeds}; step {fault.time} of the "
+            f"trial, slot {fault.slot}): its process {how}"
+        )
 
-    def _story(self, slot: int, lost: "WorkerLost") -> str:
-        shadow, origin = self.shadows[self.indices.index(slot)], self.origins[self.indices.index(slot)]
-        task_id = int(self.exchange.buffers.next_task_id[slot])
-        name, seed = self.suite.tasks[task_id].name, "unknown"
-        if origin is not None:
-            shadow.generator.bit_generator.state = origin
-            shadow.draw(task_id)
-            seed = ", ".join(map(str, dict.fromkeys(shadow.seeds)))
-        time = int(self.exchange.buffers.observation["time"][slot])
-        return f"task {name!r} (simulator seed {seed}; step {time} of the trial, slot {slot}): its process {lost}"
+    def _fault(self) -> "_Fault":
+        noted, out = int(self.exchange.busy[self.number]), self.exchange.buffers
+        slot = noted if noted >= 0 else ~noted
+        task_id, origin = int(out.next_task_id[slot]), self.origins[self.indices.index(slot)]
+        if origin is None:
+            return _Fault(slot, task_id, "unknown", 0, None)
+        fixed, generator = self.fixed[self.indices.index(slot)], generator_at(origin)
+        drawn, time = draw_trial(self.suite, generator, out.weights, fixed, task_id), int(out.observation["time"][slot])
+        if noted < 0:  # it was the next trial that could not begin
+            origin, time = dict(generator.bit_generator.state), 0
+            drawn = draw_trial(self.suite, generator, out.weights, fixed)
+        return _Fault(slot, drawn.task_id, ", ".join(map(str, dict.fromkeys(drawn.seeds))), time, origin)
 
     def _exit_code(self) -> int | None:
         if self.process is None:
@@ -234,6 +242,18 @@ class Worker:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(5.0)
         self.kill()
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """The trial with which a process was lost."""
+
+    slot: int
+    task_id: int
+    seeds: str
+    time: int
+    origin: dict[str, Any] | None
+    """Where the slot's generator stood when this trial was drawn."""
 
 
 class WorkerLost(RuntimeError):
@@ -276,6 +296,8 @@ def serve(pipe: Connection, file: BinaryIO) -> None:
 
     while True:
         try:
+            while not pipe.poll(0) and group.prepare():
+                pass
             message = pipe.recv_bytes()
         except (EOFError, OSError):
             return

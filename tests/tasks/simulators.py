@@ -89,6 +89,8 @@ class Faulty(Noise):
         self.bad = seed is not None and seed % self.every == 0
         if self.bad and self.kind == "reset":
             raise RuntimeError("no level for this seed")
+        if self.bad and self.kind == "hang in reset":
+            time.sleep(3600)
         return super().reset(seed=seed, options=options)
 
     def step(self, action: Any) -> Any:

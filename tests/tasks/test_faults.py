@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tasks.draw import draw_trial, generator_at
 from tasks.suite import Suite
 from tasks.task import Task
 from tasks.trial import SimulatorError
@@ -140,6 +141,57 @@ def test_a_worker_that_hangs_or_dies_is_replaced_and_the_task_named(kind: str, s
     envs.close()
 
 
+def test_what_is_prepared_for_the_next_trials_changes_nothing() -> None:
+    suite = mixed(sampling="weighted")
+    plain, ready = (suite.make_vector(SLOTS, seed=3, max_faults=3) for _ in range(2))
+    assert first_bits(plain.reset()[0]) == first_bits(ready.reset()[0])
+    group, taken = ready._group, 0
+    assert group is not None
+    for step in range(60):
+        while group.prepare():
+            taken += 1
+        if step == 30:  # what was prepared by the old weights is not what will be drawn
+            for envs in (plain, ready):
+                envs.set_task_weights([0, 1, 0, 3])
+        assert stream(plain, 1, first=step) == stream(ready, 1, first=step)
+    assert plain.state_dict() == ready.state_dict()
+    assert taken == SLOTS * (1 + 60 // 5 - 1)
+    ready.close()
+    assert not any(slot.prepared for slot in group.slots) and not any(group.pool.free)
+
+
+def test_what_cannot_be_prepared_fails_when_its_turn_comes() -> None:
+    suite = faulty("reset", every=2)
+    plain, ready = (suite.make_vector(SLOTS, seed=3, max_faults=50) for _ in range(2))
+    plain.reset()
+    ready.reset()
+    group, seen = ready._group, 0
+    assert group is not None
+    for step in range(60):
+        while group.prepare():
+            pass
+        expected = stream(plain, 1, first=step)
+        assert stream(ready, 1, first=step) == expected
+        seen += len(expected[0][-2] or ())
+    assert seen > 3
+
+
+def test_a_trial_that_hangs_before_it_begins_is_named_and_passed_over() -> None:
+    suite = faulty("hang in reset", every=7)
+    envs = suite.make_vector(4, seed=2, workers=2, max_faults=20, patience=1.0)
+    envs.reset()
+    faults: list[tuple[int, str]] = []
+    trials = 0
+    while not faults or trials < 4:
+        infos = envs.step(np.zeros(4, np.int64))[-1]
+        faults += infos.get("faults", [])
+        trials += len(infos.get("trials", ())) if faults else 0
+    for _, message in faults:
+        found = re.search(r"task 'faulty' \(simulator seed (\d+); step 0 .*no answer for 1 second", message)
+        assert found is not None and int(found[1]) % 7 == 0
+    envs.close()
+
+
 def test_a_worker_killed_from_outside_is_replaced_and_slots_go_on_with_their_next_trials() -> None:
     suite: Suite = faulty("raise", every=10**12)
     envs, calm = suite.make_vector(4, seed=2, workers=2, max_faults=3), suite.make_vector(4, seed=2)
@@ -156,11 +208,9 @@ def test_a_worker_killed_from_outside_is_replaced_and_slots_go_on_with_their_nex
     _, _, _, truncated, infos = envs.step(np.zeros(4, np.int64))
     assert infos["dropped"] == [0, 1] and truncated.tolist() == [True, True, False, False]
     assert "was ended from outside or crashed (exit code -9)" in infos["faults"][0][1]
-    for state, slot, seeds in zip(envs.state_dict()["slots"][:2], range(2), seeds_next, strict=False):
-        shadow = envs._workers[0].shadows[slot]
-        shadow.generator.bit_generator.state = state["generator"]
-        shadow.draw()
-        assert shadow.seeds == seeds
+    for state, seeds in zip(envs.state_dict()["slots"][:2], seeds_next, strict=False):
+        drawn = draw_trial(suite, generator_at(state["generator"]), envs._buffers.weights, None)
+        assert (state["task"], drawn.seeds) == (drawn.task_id, seeds)
     stream(envs, 20)
     envs.close()
 
