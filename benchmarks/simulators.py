@@ -1,12 +1,13 @@
 """How fast are trials through the toolkit, next to the bare simulator stepped in a loop?
 
-    python -m benchmarks.simulators [--json] [--tasks popgym:RepeatFirstEasy procgen:coinrun] [--repeats 7] [--slots 32]
+    python -m benchmarks.simulators [--json] [--tasks popgym:RepeatFirstEasy procgen:coinrun] [--slots 32]
 
 In one run alternate: the bare simulator with random actions, reset whenever an episode ends; the same task as trials in
-one slot and in many slots of this process, and in as many slots of one and of two worker processes. Medians are
-compared, so that a busy machine slows all alike. Procgen's bare loop is its own Python interface without threads; the
-others' is Gymnasium's `step`. Memory is what the second of two simulators of a task adds to a process; loading is the
-time until a suite's spaces are known, in a fresh process, simulators' libraries included.
+one slot and in many slots of this process, and in as many slots of one and of two worker processes. A ratio is the
+median of the rounds' ratios, so that a busy machine slows both sides alike: many short rounds are better than few long.
+Procgen's bare loop is its own Python interface without threads; the others' is Gymnasium's `step`. Memory is what the
+second of two simulators of a task adds to a process; loading is the time until a suite's spaces are known, in a fresh
+process, simulators' libraries included.
 """
 
 import argparse
@@ -113,14 +114,17 @@ def measure(task_id: str, repeats: int, seconds: float, slots: int) -> dict[str,
             rates[name].append(rate(play, steps))
     for end in ends:
         end()
-    median = {name: statistics.median(values) for name, values in rates.items()}
+
+    def ratio(name: str, of: str = "bare") -> float:
+        return statistics.median(one / other for one, other in zip(rates[name], rates[of], strict=True))
+
     return {
         "task": task_id,
-        "bare": median["bare"],
-        "one_slot": median["1 slot"] / median["bare"],
-        "slots": median["slots"] / median["bare"],
-        "worker": median["1 worker"] / median["bare"],
-        "two_workers": median["2 workers"] / median["1 worker"],
+        "bare": statistics.median(rates["bare"]),
+        "one_slot": ratio("1 slot"),
+        "slots": ratio("slots"),
+        "worker": ratio("1 worker"),
+        "two_workers": ratio("2 workers", "1 worker"),
         "mib_per_simulator": extra_memory(task_id),
         "repeats": repeats,
     }
@@ -181,8 +185,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
     parser.add_argument("--suites", nargs="*", default=list(SUITES), help="suites to load")
     parser.add_argument("--slots", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of the bare simulator, in each round")
+    parser.add_argument("--repeats", type=int, default=21)
+    parser.add_argument("--seconds", type=float, default=0.15, help="of the bare simulator, in each round")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
     rows = []
