@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
@@ -33,6 +33,7 @@ from mtrl.agent.task_table import TaskTable
 from mtrl.learning.actor_critic import TaskLosses, task_losses
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
+from mtrl.learning.ppo import ppo_losses
 
 # The window holds the step after the last trained one too: its value is the last target.
 MEMORIES: dict[str, Callable[[AgentConfig, MakeMixture | None], Memory]] = {
@@ -48,6 +49,8 @@ class ValueKind:
     critic: str
     options: dict[str, Any]
     discounts: tuple[float, ...]
+    of_states: bool
+    """Of states, and not of actions."""
 
 
 class Agent(nn.Module):
@@ -84,13 +87,17 @@ class Agent(nn.Module):
         self.discounts: Tensor
         self.register_buffer("discounts", torch.tensor(learning.discounts), persistent=False)
         self.acting = learning.discounts.index(learning.acting_discount)
-        self.values = ValueKind(learning.critic, learning.target_options(), learning.discounts)
+        self.values = ValueKind(
+            learning.critic, learning.target_options(), learning.discounts, of_states=learning.on_policy
+        )
         self.value_target: ValueTarget = make_value_target(learning.critic, learning.target_options())
         if self.value_target.distributional and learning.return_lambda:
             raise ValueError(
                 f"return_lambda {learning.return_lambda} is for critics with scalar targets; {learning.critic} learns "
                 "the next step's distribution: leave it at 0"
             )
+        if learning.on_policy:  # or the policy that learns would not see what the policy that acted saw
+            config = replace(config, image_shift=0)
         self.encoder = TimestepEncoder(observation_space, action_space, config, sharing)
         self.conditioning = Conditioning(config.width, num_tasks, sharing)
         mixture = mixture_maker(config.width, num_tasks, experts)
@@ -124,7 +131,7 @@ class Agent(nn.Module):
         self.critic = CriticEnsemble(
             config.width,
             config.head_width,
-            action_space,
+            None if learning.on_policy else action_space,
             len(learning.discounts),
             self.value_target.num_outputs,
             config.critics,
@@ -228,8 +235,8 @@ class Agent(nn.Module):
     def task_losses(
         self, batch: Batch, config: LearningConfig, generator: torch.Generator, *, observe: bool = True
     ) -> TaskLosses:
-        """Losses (loss_k) of the tasks in a batch, and metrics; see `mtrl.learning.actor_critic`."""
-        return task_losses(self, batch, config, generator, observe=observe)
+        """Losses (loss_k) of the tasks in a batch, and metrics; see `mtrl.learning.actor_critic` and `.ppo`."""
+        return (ppo_losses if config.on_policy else task_losses)(self, batch, config, generator, observe=observe)
 
     @torch.no_grad()
     def follow(self, rate: float) -> None:

@@ -45,7 +45,8 @@ class AgentConfig:
     image_blocks: int = 2
     """Residual blocks in each stage of the image encoder, at least 0; fewer are faster."""
     image_shift: int = 4
-    """Pixels, at least 0, by which images are shifted at random in training, the same for a whole sequence."""
+    """Pixels, at least 0, by which images are shifted at random in training, the same for a whole sequence;
+    with PPO none are."""
     image_chunk: int = 64
     """Images whose activations are kept at once, at least 1. Larger batches are encoded piece by piece, and again in
     the backward pass: a third more work for the memory of one piece."""

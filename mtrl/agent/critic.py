@@ -2,7 +2,7 @@
 
 The action enters at the second hidden layer, by an embedding (or a linear map, if it is continuous) added before the
 activation. So the expensive part is computed once a step, and every further action costs one activation and one output
-layer.
+layer. Critics of states (for PPO) read no action and are the same otherwise.
 
 Departs: AMAGO-2's critics read the action at their first layer, beside the features of the backbone.
 """
@@ -32,7 +32,7 @@ class CriticEnsemble(nn.Module):
         self,
         width: int,
         head_width: int,
-        action_space: gym.spaces.Discrete | gym.spaces.Box,
+        action_space: gym.spaces.Discrete | gym.spaces.Box | None,
         num_discounts: int,
         num_outputs: int,
         critics: int,
@@ -40,6 +40,7 @@ class CriticEnsemble(nn.Module):
         prior: Float[Tensor, " output"],
         heads: Sequence[int] | None = None,
     ) -> None:
+        """Args: action_space: None: values of states, not of actions."""
         super().__init__()
         self.critics, self.num_discounts, self.num_outputs = critics, num_discounts, num_outputs
         self.trunk = nn.Linear(width, critics * head_width)
@@ -49,7 +50,7 @@ class CriticEnsemble(nn.Module):
         self.action: EnsembleEmbedding | EnsembleProjection
         if isinstance(action_space, gym.spaces.Box):
             self.action = EnsembleProjection(critics, action_space.shape[0], head_width)
-        else:
+        elif action_space is not None:
             self.action = EnsembleEmbedding(critics, int(action_space.n), head_width)
         # Values start near zero for every action and sharply so: an early preference would be imitated before it is
         # tested, and first having to empty the bins that are never used would teach the backbone nothing.
@@ -70,6 +71,13 @@ class CriticEnsemble(nn.Module):
         per_member = leaky_relu(first).unflatten(1, (-1, self.hidden.weight.shape[1])).transpose(0, 1)
         hidden: Tensor = self.hidden(per_member, members)
         return hidden
+
+    def of_state(
+        self, features: Float[Tensor, "member row head"], row_task: Int[Tensor, " row"]
+    ) -> Float[Tensor, "member row discount output"]:
+        """Outputs for the states themselves, for every discount."""
+        out = self._last(leaky_relu(features), row_task, None)
+        return self._per_task(out.unflatten(-1, (self.num_discounts, self.num_outputs)), row_task, None)
 
     def of_action(
         self,

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mtrl.agent.experts.mixture import Routing
-from mtrl.learning.actor_critic import Rows, candidate_values
+from mtrl.learning.actor_critic import Rows, candidate_values, read_values
 
 if TYPE_CHECKING:
     from mtrl.agent.agent import Agent
@@ -26,9 +26,10 @@ class Insight:
     """Of the acting discount; values are on the scale of the trained rewards."""
 
     value: Float[Tensor, " actor"]
-    """E_{a ~ policy} Q(h, a), the mean over all critics."""
+    """E_{a ~ policy} Q(h, a), or V(h) of critics of states: the mean over all critics."""
     action_values: Float[Tensor, "actor action"] | None
-    """Q(h, a), the mean over all critics; 0 for actions that the task does not have; None for continuous actions."""
+    """Q(h, a), the mean over all critics; 0 for actions that the task does not have; None for continuous actions,
+    and for critics of states."""
     policy: Tensor
     """As `Policy.outline` has it: probabilities [actor, action], or quantiles [actor, 3, size]."""
     entropy: Float[Tensor, " actor"]
@@ -47,6 +48,11 @@ def look_inside(
     """Read critics and policy from the backbone's features. Draws from no generator but its own."""
     count, device = len(features), features.device
     params = agent.policy(features, allowed, task)
+    outline, entropy = agent.policy.outline(params)[:, agent.acting], agent.policy.entropy(params)[:, agent.acting]
+    gates = [routing.gates for routing in routings]
+    if agent.values.of_states:
+        value = read_values(agent, agent.critic.of_state(agent.critic.features(features), task), task).mean(dim=0)
+        return Insight(value[:, agent.acting], None, outline, entropy, gates)
     # The same draws at every step: what moves the curve is the agent.
     draws = torch.Generator(device=device).manual_seed(0)
     chosen = agent.policy.candidates(params, exact_up_to=sys.maxsize, samples=_SAMPLES, generator=draws)
@@ -54,6 +60,7 @@ def look_inside(
         sizes=[count],
         group=torch.zeros(count, dtype=torch.long, device=device),
         task=task,
+        place=torch.arange(count, device=device),
         now=torch.arange(count, device=device),
         action=torch.zeros(count, dtype=torch.long, device=device),
         reward=features.new_zeros(count),
@@ -64,7 +71,7 @@ def look_inside(
     return Insight(
         value=chosen.expectation(values)[:, agent.acting],
         action_values=values[:, agent.acting] if chosen.actions is None else None,
-        policy=agent.policy.outline(params)[:, agent.acting],
-        entropy=agent.policy.entropy(params)[:, agent.acting],
-        gates=[routing.gates for routing in routings],
+        policy=outline,
+        entropy=entropy,
+        gates=gates,
     )

@@ -54,7 +54,7 @@ class TaskLosses:
 
 @dataclass(frozen=True)
 class Rows:
-    """The steps of a batch that exist, padding left out, sorted by task."""
+    """The steps of a batch that are learnt from, sorted by task."""
 
     sizes: list[int]
     """Rows of each task."""
@@ -62,6 +62,8 @@ class Rows:
     """[row] the task's place in the batch."""
     task: Tensor
     """[row] the task's place in the suite."""
+    place: Tensor
+    """[row] where the step lies among all actions of the batch."""
     now: Tensor
     """[row] where the step's features lie among all steps of the batch (each sequence has one more step than
     actions)."""
@@ -74,12 +76,14 @@ class Rows:
     def of(cls, batch: Batch) -> Rows:
         """Pick the rows of a batch."""
         _tasks, sequences, time = batch.mask.shape
-        place = batch.mask.flatten().nonzero().squeeze(-1)
+        learnt = batch.mask if batch.learnt is None else batch.learnt
+        place = learnt.flatten().nonzero().squeeze(-1)
         group = place // (sequences * time)
         return cls(
-            sizes=batch.mask.sum(dim=(1, 2)).tolist(),
+            sizes=learnt.sum(dim=(1, 2)).tolist(),
             group=group,
             task=batch.task_ids[group],
+            place=place,
             now=place + place // time,
             action=batch.action.flatten(0, 2)[place],
             reward=batch.reward.flatten()[place],
@@ -99,7 +103,7 @@ def task_losses(
     task = batch.task_ids.repeat_interleave(batch.mask.shape[1])
     routes = Routes(task, exists=sequences.exists, generator=generator)
     everything = agent.encode(observation, task, sequences, routes).flatten(0, 1)
-    now = _Pick.apply(everything, rows.now)  # type: ignore[no-untyped-call]
+    now = Pick.apply(everything, rows.now)  # type: ignore[no-untyped-call]
     after = everything.detach().index_select(0, rows.now + 1)
     discount = agent.discounts * (~rows.terminated)[:, None]
     with task_rows(rows.sizes):
@@ -137,7 +141,7 @@ def task_losses(
     ):
         values = candidate_values(agent, agent.critic, features.detach(), chosen, rows).mean(dim=0)
     with torch.no_grad():
-        value = _read(agent, outputs.detach(), rows.task).mean(dim=0)
+        value = read_values(agent, outputs.detach(), rows.task).mean(dim=0)
         filter_ = imitated(value, chosen.expectation(values))
     if config.actor == "filtered":
         actor_row = filtered_imitation(agent.policy.log_prob(params, rows.action), filter_)
@@ -216,10 +220,10 @@ def candidate_values(
     """Values, on the scale of returns, of the candidate actions. They carry the gradient of these, and no other."""
     if chosen.actions is not None:
         found = candidate_outputs(critic, features, chosen, rows, members)
-        return torch.stack([_read(agent, outputs, rows.task) for _, _, outputs in found], dim=-1)
+        return torch.stack([read_values(agent, outputs, rows.task) for _, _, outputs in found], dim=-1)
     values = features.new_zeros(*features.shape[:2], *chosen.weights.shape[1:])
     for index, having, outputs in candidate_outputs(critic, features, chosen, rows, members):
-        values[:, having, :, index] = _read(agent, outputs, rows.task[having])
+        values[:, having, :, index] = read_values(agent, outputs, rows.task[having])
     return values
 
 
@@ -254,11 +258,12 @@ def candidate_outputs(
         yield index, having, critic.of_action(features[:, having], action, rows.task[having], members)
 
 
-def _read(agent: Agent, outputs: Tensor, row_task: Tensor) -> Float[Tensor, "critic row discount"]:
+def read_values(agent: Agent, outputs: Tensor, row_task: Tensor) -> Float[Tensor, "critic row discount"]:
+    """Outputs of critics as values on the scale of returns."""
     return agent.normaliser.denormalise(agent.value_target.decode(outputs), row_task.clamp_max(agent.num_tasks - 1))
 
 
-class _Pick(torch.autograd.Function):
+class Pick(torch.autograd.Function):
     """`x[index]` along the first axis for indices that do not repeat: the backward pass writes where autograd's own
     would add."""
 

@@ -11,6 +11,24 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
+class Estimates:
+    """Of every step of a rollout, by the agent that has just played it."""
+
+    log_prob: Float[Tensor, "task sequence time"]
+    """Of the action, under the policy that acts."""
+    target: Float[Tensor, "task sequence time discount"]
+    """The lambda-return, on the scale of returns."""
+    advantage: Float[Tensor, "task sequence time"]
+    """Of the action, for the acting discount."""
+
+    def to(self, device: str) -> Estimates:
+        """The same on a device."""
+        return Estimates(
+            log_prob=self.log_prob.to(device), target=self.target.to(device), advantage=self.advantage.to(device)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """`sequence` windows of trials for each `task`, padded at their end to a common length `time`.
 
@@ -32,12 +50,16 @@ class Batch:
     allowed: Bool[Tensor, "task action"] | None
     """Actions that each of these tasks has, where the suite masks them (of continuous ones, the numbers); else
     None."""
+    learnt: Bool[Tensor, "task sequence time"] | None = None
+    """Steps to learn from, where others only give the memory something to remember; None: all that exist."""
+    estimates: Estimates | None = None
+    """What a rollout was thought of before anything was learnt from it; None: the batch is of a replay."""
 
     def to(self, device: str) -> Batch:
         """The same batch on a device."""
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         values["observation"] = {key: value.to(device) for key, value in self.observation.items()}
-        moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()}
+        moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor | Estimates) else v for k, v in values.items()}
         return Batch(**moved)
 
 

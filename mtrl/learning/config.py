@@ -13,10 +13,11 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class LearningConfig:
-    """The actor-critic objective of AMAGO-2 and its variants."""
+    """The actor-critic objective of AMAGO-2 and its variants, or that of PPO."""
 
-    actor: Literal["filtered", "policy-gradient"] = "filtered"
-    """filtered: imitate the replay's actions that beat the policy's value (binary CRR). policy-gradient: ascend Q."""
+    actor: Literal["filtered", "policy-gradient", "ppo"] = "filtered"
+    """filtered: imitate the replay's actions that beat the policy's value (binary CRR). policy-gradient: ascend Q. ppo:
+    no replay; learn from rollouts of the policy itself (clipped PPO), with critics of states and no random actions."""
     critic: ValueTargetName = "two-hot"
     """What the critic learns: a scalar (regression), or a distribution over bins whose mean is the value."""
     critic_options: dict[str, float | str] = field(default_factory=dict)
@@ -53,6 +54,14 @@ class LearningConfig:
     """Actions drawn per state for the imitation filter's baseline where the expectation is sampled; at least 1."""
     entropy_weight: float = 0.0
     """Weight of an entropy bonus on the policy; 0 turns it off."""
+    ppo_clip: float = 0.2
+    """PPO: how far the ratio of new and old probability of an action may go from 1 before it pays no more; > 0."""
+    ppo_critic_weight: float = 0.5
+    """PPO: weight of the critic's loss, in place of --critic-weight; > 0."""
+    gae_lambda: float = 0.95
+    """PPO: share (lambda) of the rollout's own return in advantages and targets (GAE), in [0, 1]."""
+    advantages: Literal["batch", "task", "raw"] = "batch"
+    """PPO: advantages are brought to mean 0 and deviation 1 over the whole rollout, for each task, or not at all."""
 
     def __post_init__(self) -> None:
         if not self.discounts or any(not 0 <= d < 1 for d in self.discounts):
@@ -72,8 +81,20 @@ class LearningConfig:
         for name in ("target_samples", "filter_samples"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected a whole number of at least 1, found {getattr(self, name)}")
+        for name in ("ppo_clip", "ppo_critic_weight"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}: expected a number above 0, found {getattr(self, name)}")
+        if not 0 <= self.gae_lambda <= 1:
+            raise ValueError(f"gae_lambda: expected a number in [0, 1], found {self.gae_lambda}")
+        if self.on_policy and self.critic == "c51":
+            raise ValueError("actor ppo learns returns: expected a critic with scalar targets, found c51")
         if self.entropy_weight < 0:
             raise ValueError(f"entropy_weight: expected a number of at least 0, found {self.entropy_weight}")
+
+    @property
+    def on_policy(self) -> bool:
+        """Whether only what the policy itself has just done is learnt from."""
+        return self.actor == "ppo"
 
     def target_options(self) -> dict[str, Any]:
         """All options of the value target: of the bins, those that it has, and the further ones."""

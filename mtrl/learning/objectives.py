@@ -27,6 +27,15 @@ def filtered_imitation(
     return -(log_prob * filter_).mean(dim=-1)
 
 
+def clipped_surrogate(
+    log_ratio: Float[Tensor, " row"], advantage: Float[Tensor, " row"], clip: float
+) -> Float[Tensor, " row"]:
+    """min(r A, clip(r, 1 - clip, 1 + clip) A) with r = p_new(a|h) / p_old(a|h). Source: Schulman et al. 2017,
+    "Proximal Policy Optimization Algorithms", Equation 7."""
+    ratio = log_ratio.exp()
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+
+
 def mean_by_task(
     row_loss: Float[Tensor, " row"], group: Int[Tensor, " row"], num_groups: int
 ) -> Float[Tensor, " task"]:

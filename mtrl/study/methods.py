@@ -63,6 +63,10 @@ PARTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "filtered": ("Filtered imitation.", {"learning.actor": "filtered"}),
     "policy-gradient": ("Policy gradient.", {"learning.actor": "policy-gradient"}),
     "regression": ("Critics regress.", {"learning.critic": "regression"}),
+    "ppo": (
+        "Clipped PPO on rollouts of the policy itself, critics of states; no replay, so not as many updates.",
+        {"learning.actor": "ppo"},
+    ),
     "multi-head": ("Last layers of actor and critics of each task's own.", {"sharing.heads": "task", **_MEAN}),
     "one-hot": ("The network is told the task's number.", {"sharing.conditioning": "one-hot", **_MEAN}),
     "task-embedding": (

@@ -10,6 +10,8 @@ from conflict.rescaling.rescaling import Rescaling
 from mtrl.agent.agent import Agent
 from mtrl.config import RunConfig
 from mtrl.training.replay import Replay
+from mtrl.training.rollout import Rollout
+from mtrl.training.windows import Layout
 from tasks.registry import load_suite
 from tasks.suite import Suite
 
@@ -62,10 +64,20 @@ def build_agent(config: RunConfig, suite: Suite, rescaling: Rescaling) -> Agent:
 
 def build_replay(config: RunConfig, suite: Suite) -> Replay:
     """An empty replay for the suite's observations."""
+    return Replay(suite.num_tasks, config.collect.replay_steps, build_layout(suite))
+
+
+def build_rollout(config: RunConfig, suite: Suite) -> Rollout | None:
+    """An empty rollout, where the agent learns from nothing else."""
+    if not config.learning.on_policy:
+        return None
+    return Rollout(suite.num_tasks, config.agent.context, build_layout(suite))
+
+
+def build_layout(suite: Suite) -> Layout:
+    """Batches for the suite's observations and actions."""
     spaces = suite.observation_space.spaces
-    return Replay(
-        suite.num_tasks,
-        config.collect.replay_steps,
+    return Layout(
         {key: space.shape or () for key, space in spaces.items()},
         np.asarray(suite.action_mask) if suite.masks_actions else None,
         dtypes={key: space.dtype or np.float32 for key, space in spaces.items()},

@@ -24,7 +24,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from mtrl.training.ranks import Ranks
-from mtrl.training.replay import Replay, Trial
+from mtrl.training.replay import Replay
+from mtrl.training.windows import Trial
 
 _FORMAT = 1
 _KEPT = 2

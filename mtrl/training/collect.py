@@ -8,15 +8,24 @@ from numpy.typing import NDArray
 
 from mtrl.agent.agent import Agent
 from mtrl.training.play import Player
-from mtrl.training.replay import Trial
+from mtrl.training.windows import Trial
 from tasks.suite import Suite
 
 
 class Collector(Player):
-    """A player whose finished trials come out whole. Settings: those of `Player`."""
+    """A player whose finished trials come out whole. Settings: those of `Player`.
 
-    def __init__(self, agent: Agent, suite: Suite, num_slots: int, **settings: Any) -> None:
+    Args:
+        history: None for whole trials; otherwise of what is older than `learnt`, this many steps come with the rest.
+    """
+
+    def __init__(
+        self, agent: Agent, suite: Suite, num_slots: int, *, history: int | None = None, **settings: Any
+    ) -> None:
         super().__init__(agent, suite, num_slots, **settings)
+        self.history = history
+        self.learnt = 0
+        """The step, on the clock of `now`, up to which everything has been learnt from."""
         self.now = 0
         self.start = np.zeros(num_slots, np.int64)
         self.ring: dict[str, NDArray[Any]] = {
@@ -56,8 +65,26 @@ class Collector(Player):
             self.start[slot] = self.now
         return ended
 
+    def fresh(self, trial: Trial) -> int:
+        """How many of the last steps of a trial that ended now, or goes on, have not been learnt from."""
+        return min(trial.length, self.now - self.learnt)
+
+    def unfinished(self) -> list[Trial]:
+        """What there is of the trials that go on."""
+        return [
+            self._cut(
+                slot,
+                {key: value[slot] for key, value in self.observation.items()},
+                int(self.task_id[slot]),
+                terminated=False,
+            )
+            for slot in range(self.num_slots)
+            if self.start[slot] < self.now
+        ]
+
     def _cut(self, slot: int, final: dict[str, NDArray[Any]], task_id: int, *, terminated: bool) -> Trial:
-        places = np.arange(self.start[slot], self.now) % len(self.ring["action"])
+        first = self.start[slot] if self.history is None else max(self.start[slot], self.learnt - self.history)
+        places = np.arange(first, self.now) % len(self.ring["action"])
         observation = {
             key: np.concatenate([self.ring[key][places, slot], final[key][None]]) for key in self.observation
         }
@@ -99,6 +126,7 @@ class Collector(Player):
             **{f"ring.{key}": value[old % size] for key, value in self.ring.items()},
             "start": self.start,
             "now": np.array(self.now),
+            "learnt": np.array(self.learnt),
             "size": np.array(size),
         }
 
@@ -107,6 +135,7 @@ class Collector(Player):
         self.observation, infos = self.envs.load_state_dict(suite_state)
         self.task_id[:] = infos["task_id"]
         self.start, self.now, size = arrays["start"].copy(), int(arrays["now"]), int(arrays["size"])
+        self.learnt = int(arrays["learnt"]) if "learnt" in arrays else 0
         old = np.arange(int(self.start.min()), self.now)
         for key, value in self.ring.items():
             self.ring[key] = np.zeros((size, *value.shape[1:]), value.dtype)

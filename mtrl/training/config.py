@@ -77,6 +77,8 @@ class CollectConfig:
     """Seconds after which a worker process that does not answer is taken for hung, and replaced."""
     steps_per_update: int = 128
     """Environment steps, summed over all tasks, between two updates; a multiple of --slots."""
+    rollout_length: int = 128
+    """PPO: steps of every slot between two rounds of updates."""
     replay_steps: int = 1_000_000
     """Environment steps that the replay holds, over all tasks; the oldest trials go first."""
     start_steps: int = 5_000
@@ -89,7 +91,7 @@ class CollectConfig:
     """Environment steps over which the share of random actions declines linearly."""
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "slots", "steps_per_update", "replay_steps", "explore_steps")
+        _at_least(self, 1, "slots", "steps_per_update", "rollout_length", "replay_steps", "explore_steps")
         _at_least(self, 0, "start_steps", "max_faults")
         if self.workers is not None:
             _at_least(self, 0, "workers")
@@ -119,6 +121,10 @@ class UpdateConfig:
 
     frozen: tuple[Literal["encoder", "conditioning", "experts", "memory", "policy", "critic"], ...] = ()
     """Parts of the network in which what was taken over from a pretrained run stays as it is."""
+    epochs: int = 4
+    """PPO: times that a rollout is learnt from."""
+    minibatches: int = 4
+    """PPO: updates in which all of a rollout is learnt from once."""
     sequences: int = 24
     """Sequences in a batch, divided evenly among the tasks of the update; a remainder is dropped."""
     tasks_per_update: int | None = None
@@ -141,7 +147,7 @@ class UpdateConfig:
     """Share of the learning rate that is left at the run's last step; it declines linearly. In [0, 1]."""
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "sequences")
+        _at_least(self, 1, "sequences", "epochs", "minibatches")
         _at_least(self, 0, "weight_decay", "warmup_updates")
         if self.tasks_per_update is not None:
             _at_least(self, 1, "tasks_per_update")

@@ -19,7 +19,7 @@ import torch
 from conflict.registry import make_strategy
 from mtrl.config import RunConfig, to_json
 from mtrl.learning.batch import Batch
-from mtrl.training.build import build_agent, build_replay, build_rescaling, build_suite
+from mtrl.training.build import build_agent, build_replay, build_rescaling, build_rollout, build_suite
 from mtrl.training.checkpoint import CheckpointError, Checkpoints
 from mtrl.training.collect import Collector
 from mtrl.training.evaluate import evaluate
@@ -96,7 +96,7 @@ class Run:
             config.learning,
             self.ranks,
         )
-        self.replay = build_replay(config, self.suite)
+        self.replay, self.rollout = build_replay(config, self.suite), build_rollout(config, self.suite)
         self.workers = config.collect.processes(slow=self.suite.slow)
         self.collector = Collector(
             self.agent,
@@ -107,6 +107,7 @@ class Run:
             workers=self.workers,
             max_faults=config.collect.max_faults,
             patience=config.collect.patience,
+            history=None if self.rollout is None else config.agent.context,
         )
         self.sampler = TaskSampler(self.suite.sampling, [task.weight for task in self.suite.tasks])
         self.steps = self.records = 0
@@ -140,7 +141,7 @@ class Run:
                 self._save_what_is_left(error)
                 raise
             yield from self._faults()
-            if self.steps >= self.config.collect.start_steps and self._present():
+            if (self.rollout or self.steps >= self.config.collect.start_steps) and self._present():
                 yield from self._update()
             at_end = self.steps >= loop.steps
             if self.ranks.index == 0 and (at_end or _due(loop.evaluate_every, before, self.steps)):
@@ -170,23 +171,35 @@ class Run:
 
     def _collect(self) -> None:
         torch.set_num_threads(1)
-        self.collector.exploration = self.config.collect.exploration(self.steps)
-        for _ in range(self.config.collect.steps_per_update // self.config.collect.slots):
+        config = self.config.collect
+        self.collector.exploration = 0.0 if self.rollout else config.exploration(self.steps)
+        for _ in range(config.rollout_length if self.rollout else config.steps_per_update // config.slots):
             for _, trial, summary in self.collector.step():
-                self.replay.add(trial)
+                if self.rollout:
+                    self.rollout.add(trial, self.collector.fresh(trial))
+                else:
+                    self.replay.add(trial)
                 name, result = self.suite.task_names[trial.task_id], (summary["raw_return"], trial.length)
                 self.finished.setdefault(name, []).append(result)
                 self.sampler.observe(trial.task_id, trial.length, summary["raw_return"])
             self.steps += self.collector.num_slots * self.ranks.count
+        if self.rollout:
+            for trial in self.collector.unfinished():
+                self.rollout.add(trial, self.collector.fresh(trial))
+            self.collector.learnt = self.collector.now
         if self.suite.sampling in ("steps", "progress"):
             self.collector.envs.set_task_weights(self.sampler.weights().tolist())
 
     def _update(self) -> Iterator[Record]:
         torch.set_num_threads(min(self.config.loop.learn_threads, os.cpu_count() or 1))
+        for batch in self._batches():
+            yield from self._learn(batch)
+
+    def _learn(self, batch: Batch) -> Iterator[Record]:
         number, every = self.updater.updates, self.config.conflict.measure_every
         measure = every > 0 and number % every == 0
         losses, metrics, conflict = self.updater.update(
-            self.batch(), self.generator, measure=measure, progress=self.steps / self.config.loop.steps
+            batch, self.generator, measure=measure, progress=self.steps / self.config.loop.steps
         )
         if number % self.config.loop.log_every == 0:
             yield {
@@ -204,8 +217,22 @@ class Run:
                 **conflict.record(),
             }
 
+    def _batches(self) -> Iterator[Batch]:
+        """What is learnt from now: a batch of the replay, or the rollout over and over."""
+        if self.rollout is None:
+            yield self.batch()
+            return
+        yield from self.rollout.batches(
+            self.agent,
+            self._present(),
+            self.config.learning,
+            epochs=self.config.update.epochs,
+            minibatches=self.config.update.minibatches,
+            rng=self.rng,
+        )
+
     def batch(self) -> Batch:
-        """Draw the next batch: tasks in turn, windows at random."""
+        """Draw the next batch of the replay: tasks in turn, windows at random."""
         present = self._present()
         config = self.config.update
         count = min(config.tasks_per_update or self.suite.num_tasks, config.sequences, len(present))
@@ -216,7 +243,7 @@ class Run:
     def _present(self) -> list[int]:
         """Tasks of which every process has a trial."""
         own = torch.zeros(self.suite.num_tasks, dtype=torch.bool, device=self.config.loop.device)
-        own[self.replay.tasks()] = True
+        own[(self.rollout or self.replay).tasks()] = True
         return self.ranks.everywhere(own).nonzero().flatten().tolist()
 
     def _next_tasks(self, count: int, present: set[int]) -> list[int]:

@@ -12,7 +12,8 @@ Record = dict[str, Any]
 
 
 def losses_by_task(losses: TaskLosses, names: list[str]) -> Record:
-    """The losses, and what else is known of each task, under the tasks' names."""
+    """The losses, and what else is known of each task, under the tasks' names; nothing of a task without rows."""
+    having = (~losses.targets["mean"].isnan()).nonzero().flatten().tolist()
     kinds = {
         "loss": losses.total,
         "actor_loss": losses.actor,
@@ -21,8 +22,8 @@ def losses_by_task(losses: TaskLosses, names: list[str]) -> Record:
     }
     targets = {key: values.tolist() for key, values in losses.targets.items()}
     return {
-        **{kind: dict(zip(names, values.tolist(), strict=True)) for kind, values in kinds.items()},
-        "target": {name: {key: values[i] for key, values in targets.items()} for i, name in enumerate(names)},
+        **{kind: {names[i]: values[i].item() for i in having} for kind, values in kinds.items()},
+        "target": {names[i]: {key: values[i] for key, values in targets.items()} for i in having},
         **({"experts": [use().record(names) for use in losses.experts]} if losses.experts else {}),
     }
 

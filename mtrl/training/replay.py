@@ -6,35 +6,12 @@ when the memory is full. A batch has the observations in the dtypes of their spa
 """
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
-import torch
-from numpy.typing import DTypeLike, NDArray
 
 from mtrl.agent.encoders.timestep import PRESENT, TRIAL_KEYS
 from mtrl.learning.batch import Batch
-
-Array = NDArray[np.generic]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One finished trial of `length` steps; observations have one step more."""
-
-    task_id: int
-    observation: dict[str, Array]
-    action: Array
-    reward: NDArray[np.float32]
-    """Trained reward of each step."""
-    terminated: bool
-    """Whether the last step ended the trial by itself."""
-
-    @property
-    def length(self) -> int:
-        """Steps, actions and rewards of the trial."""
-        return len(self.action)
+from mtrl.training.windows import Array, Layout, Trial, Window
 
 
 def compact(array: Array) -> Array:
@@ -68,27 +45,18 @@ class Replay:
     Args:
         num_tasks: of the suite.
         capacity: in steps.
-        observation_shapes: of one observation under every key.
-        allowed: [task, action] what each task has of the padded actions, where the suite masks them; else None.
-        dtypes: of the observations in a batch; float32 where a key is not named.
-        action_size: numbers in a continuous action; None for discrete ones.
+        layout: of the batches.
     """
 
     def __init__(
         self,
         num_tasks: int,
         capacity: int,
-        observation_shapes: Mapping[str, tuple[int, ...]],
-        allowed: Array | None,
-        *,
-        dtypes: Mapping[str, DTypeLike] | None = None,
-        action_size: int | None = None,
+        layout: Layout,
     ) -> None:
-        self.capacity, self.shapes = capacity, dict(observation_shapes)
-        self.dtypes = {key: np.dtype((dtypes or {}).get(key, np.float32)) for key in self.shapes}
-        self.action_size = action_size
-        self.own_keys = sorted(key for key in self.shapes if key not in (*TRIAL_KEYS, PRESENT))
-        self.allowed = None if allowed is None else torch.tensor(allowed)
+        self.capacity = capacity
+        self.layout = layout
+        self.own_keys = sorted(key for key in layout.shapes if key not in (*TRIAL_KEYS, PRESENT))
         self.trials: list[deque[tuple[int, Trial]]] = [deque() for _ in range(num_tasks)]
         self.steps = 0
         self.added = 0
@@ -133,37 +101,5 @@ class Replay:
             for index in rng.integers(len(trials), size=sequences):
                 trial = trials[index][1]
                 start = int(np.clip(rng.integers(1 - context, trial.length), 0, max(0, trial.length - context)))
-                windows.append((trial, start, min(trial.length - start, context)))
-        time = max(steps for _, _, steps in windows)
-        count = len(windows)
-        # Pages of zeros that nobody writes to take no memory: keys that no task of the batch has are free.
-        observation = {key: np.zeros((count, time + 1, *shape), self.dtypes[key]) for key, shape in self.shapes.items()}
-        action: Array = np.zeros((count, time), np.int64)
-        if self.action_size is not None:
-            action = np.zeros((count, time, self.action_size), np.float32)
-        reward = np.zeros((count, time), np.float32)
-        terminated = np.zeros((count, time), np.bool_)
-        mask = np.zeros((count, time), np.bool_)
-        for row, (trial, start, steps) in enumerate(windows):
-            for key, stored in trial.observation.items():
-                window = stored[start : start + steps + 1]
-                observation[key][(row, slice(steps + 1), *(slice(n) for n in window.shape[1:]))] = window
-            taken = trial.action[start : start + steps]
-            action[(row, slice(steps), *(slice(n) for n in taken.shape[1:]))] = taken
-            reward[row, :steps] = trial.reward[start : start + steps]
-            terminated[row, steps - 1] = trial.terminated and start + steps == trial.length
-            mask[row, :steps] = True
-
-        def split(array: Array) -> torch.Tensor:
-            return torch.from_numpy(array).view(len(task_ids), sequences, *array.shape[1:])
-
-        ids = torch.tensor(task_ids)
-        return Batch(
-            observation={key: split(value) for key, value in observation.items()},
-            action=split(action),
-            reward=split(reward),
-            terminated=split(terminated),
-            mask=split(mask),
-            task_ids=ids,
-            allowed=None if self.allowed is None else self.allowed[ids],
-        )
+                windows.append(Window(trial, start, min(trial.length - start, context)))
+        return self.layout.batch(windows, task_ids)

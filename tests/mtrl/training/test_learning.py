@@ -93,3 +93,27 @@ def test_per_task_popart_and_filtered_imitation_see_a_task_whose_rewards_are_a_h
     found = returns(config("filtered", "regression", ConflictConfig(rescaling="popart"), memory), tmp_path / "run")
     assert found["same"] > 8
     assert 100 * found["next"] > 8
+
+
+@pytest.mark.parametrize(
+    ("memory", "critic", "conflict"),
+    [
+        ("transformer", "regression", ConflictConfig()),
+        ("gru", "two-hot", ConflictConfig(strategy="pcgrad")),
+        ("gru", "regression", ConflictConfig(strategy="cagrad", rescaling="popart")),
+    ],
+)
+def test_ppo_learns_with_every_kind_of_remedy(
+    memory: str, critic: str, conflict: ConflictConfig, tmp_path: Path
+) -> None:
+    run = config("ppo", critic, conflict, memory, scales={"next": 100.0})
+    run = replace(
+        run,
+        learning=replace(run.learning, discounts=(0.5,), acting_discount=0.5, entropy_weight=0.02),
+        collect=replace(run.collect, rollout_length=20),
+        update=replace(run.update, learning_rate=2e-3),
+        loop=replace(run.loop, steps=9_600),
+    )
+    found = returns(run, tmp_path / "run")
+    assert found["same"] > 6
+    assert 100 * found["next"] > 6

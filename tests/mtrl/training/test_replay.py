@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mtrl.training.replay import Replay, Trial, compact
+from mtrl.training.replay import Replay, compact
+from mtrl.training.windows import Layout, Trial
 
 SHAPES: dict[str, tuple[int, ...]] = {"vector": (5,), "time": ()}
 
@@ -22,7 +23,7 @@ def trial(task_id: int, length: int, terminated: bool = True, marker: int = 0) -
 
 
 def replay(capacity: int = 10_000, tasks: int = 2) -> Replay:
-    return Replay(tasks, capacity, SHAPES, None)
+    return Replay(tasks, capacity, Layout(SHAPES, None))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def mixed_trial(task_id: int, length: int, continuous: bool = False) -> Trial:
 
 
 def test_batches_keep_the_dtypes_of_the_spaces_and_every_number() -> None:
-    memory = Replay(2, 1_000, MIXED, None, dtypes=DTYPES)
+    memory = Replay(2, 1_000, Layout(MIXED, None, dtypes=DTYPES))
     trials = [mixed_trial(task, 6) for task in (0, 1)]
     for given in trials:
         memory.add(given)
@@ -151,7 +152,7 @@ def test_batches_keep_the_dtypes_of_the_spaces_and_every_number() -> None:
 
 
 def test_keys_that_a_task_lacks_and_the_padding_of_images_take_no_memory() -> None:
-    memory = Replay(2, 1_000, MIXED, None, dtypes=DTYPES)
+    memory = Replay(2, 1_000, Layout(MIXED, None, dtypes=DTYPES))
     for task in (0, 1):
         memory.add(mixed_trial(task, 6))
     with_image, with_vector = (memory.trials[task][0][1].observation for task in (0, 1))
@@ -160,7 +161,7 @@ def test_keys_that_a_task_lacks_and_the_padding_of_images_take_no_memory() -> No
 
 
 def test_continuous_actions_come_back_as_they_were() -> None:
-    memory = Replay(2, 1_000, MIXED, np.tri(2, 3, dtype=np.bool_), dtypes=DTYPES, action_size=3)
+    memory = Replay(2, 1_000, Layout(MIXED, np.tri(2, 3, dtype=np.bool_), dtypes=DTYPES, action_size=3))
     trials = [mixed_trial(task, 4 + task, continuous=True) for task in (0, 1)]
     for given in trials:
         memory.add(given)

@@ -48,7 +48,13 @@ def fingerprint(out: Path) -> dict[str, Any]:
     tensors = {key: value.tobytes() for key, value in load_file(newest / "tensors.safetensors").items()}
     with np.load(newest / "arrays.npz") as archive:
         arrays = {key: archive[key].tobytes() for key in archive.files}
-    return {"name": newest.name, "state": state, "last": segments[-1]["end"], "tensors": tensors, "arrays": arrays}
+    return {
+        "name": newest.name,
+        "state": state,
+        "last": segments and segments[-1]["end"],
+        "tensors": tensors,
+        "arrays": arrays,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +103,24 @@ def test_strategies_and_rescalings_are_resumed_with_their_state(
     expected = records(config, tmp_path / "whole")
     before = records(config, tmp_path / "parts", most=len(expected) - 4)
     after = records(config, tmp_path / "parts", resume=True)
+    assert before[: after[0]["records"]] + after[1:] == expected
+    assert fingerprint(tmp_path / "parts") == fingerprint(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("memory", ["gru", "transformer"])
+def test_ppo_goes_on_to_the_same_bits(memory: Any, tmp_path: Path) -> None:
+    config = small_run(steps=1_200, evaluate_every=400)
+    config = replace(
+        config,
+        agent=replace(config.agent, memory=memory),
+        learning=replace(config.learning, actor="ppo", critic="regression"),
+        collect=replace(config.collect, rollout_length=25),
+        update=replace(config.update, epochs=2, minibatches=2),
+    )
+    expected = records(config, tmp_path / "whole")
+    before = records(config, tmp_path / "parts", most=len(expected) - 4)
+    after = records(config, tmp_path / "parts", resume=True)
+    assert 0 < after[0]["records"] < len(expected) and {"update", "evaluation"} <= {r["kind"] for r in after}
     assert before[: after[0]["records"]] + after[1:] == expected
     assert fingerprint(tmp_path / "parts") == fingerprint(tmp_path / "whole")
 

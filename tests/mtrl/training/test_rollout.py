@@ -1,0 +1,115 @@
+"""A rollout's windows: every step that was played is learnt from once an epoch, and never twice."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mtrl.agent.agent import Agent
+from mtrl.config import RunConfig
+from mtrl.training.build import build_agent, build_layout, build_rescaling
+from mtrl.training.collect import Collector
+from mtrl.training.rollout import Rollout, cut
+from mtrl.training.windows import Trial
+from tasks.registry import load_suite
+from tasks.suite import Suite
+from tests.mtrl.builders import small_run
+
+
+def config(**agent: Any) -> RunConfig:
+    run = small_run()
+    return replace(run, learning=replace(run.learning, actor="ppo"), agent=replace(run.agent, **agent))
+
+
+def build(suite: Suite, context: int, slots: int = 6) -> tuple[Agent, Collector, Rollout]:
+    run = config(context=context)
+    agent = build_agent(run, suite, build_rescaling(run, suite))
+    playing = Collector(agent, suite, slots, seed=3, generator=torch.Generator().manual_seed(0), history=context)
+    return agent, playing, Rollout(suite.num_tasks, context, build_layout(suite))
+
+
+def trial(length: int) -> Trial:
+    return Trial(
+        task_id=0,
+        observation={"time": np.arange(length + 1)},
+        action=np.zeros(length, np.int16),
+        reward=np.arange(length, dtype=np.float32),
+        terminated=True,
+    )
+
+
+@pytest.mark.parametrize("context", [1, 2, 5, 16])
+@pytest.mark.parametrize("length", [1, 4, 16, 17, 50])
+def test_windows_learn_each_fresh_step_once_and_remember_what_they_can(length: int, context: int) -> None:
+    for fresh in {1, length // 2 + 1, length}:
+        windows = cut(trial(length), fresh, context)
+        learnt = [step for w in windows for step in range(w.start + w.remembered, w.start + w.steps)]
+        assert learnt == list(range(length - fresh, length))
+        assert all(0 < w.steps <= context and w.start >= 0 and 0 <= w.remembered < w.steps for w in windows)
+        # As much is remembered as the context holds, but for what a window learns beyond its half.
+        assert all(w.start == 0 or w.steps == context for w in windows)
+        assert all(one.start + one.steps == other.start + other.remembered for one, other in pairwise(windows))
+
+
+@pytest.mark.parametrize("context", [8, 200])
+def test_all_that_was_played_is_learnt_from_once_an_epoch(context: int) -> None:
+    suite = load_suite("popgym-quick", invalid_actions="mask")
+    agent, playing, rollout = build(suite, context)
+    for _ in range(3):
+        begin, played = playing.now, []
+        for _ in range(50):
+            before = playing.task_id.copy()
+            times = playing.observation["time"].copy()
+            for _, ended, _ in playing.step():
+                rollout.add(ended, playing.fresh(ended))
+            actions = playing.ring["action"][(playing.now - 1) % len(playing.ring["action"])]
+            played += list(zip(before.tolist(), times.tolist(), actions.tolist(), strict=True))
+        for piece in playing.unfinished():
+            rollout.add(piece, playing.fresh(piece))
+        playing.learnt = playing.now
+        assert playing.now - begin == 50
+        batches = list(
+            rollout.batches(
+                agent, rollout.tasks(), config().learning, epochs=2, minibatches=3, rng=np.random.default_rng(0)
+            )
+        )
+        assert len(batches) == 6 and not rollout.tasks()
+        for epoch in (batches[:3], batches[3:]):
+            seen = []
+            for batch in epoch:
+                assert batch.estimates is not None
+                learnt = batch.mask if batch.learnt is None else batch.learnt
+                assert not (learnt & ~batch.mask).any()
+                assert (batch.estimates.log_prob[learnt] < 0).all() and not batch.estimates.log_prob[~learnt].any()
+                for k, row, t in learnt.nonzero().tolist():
+                    time = int(batch.observation["time"][k, row, t])
+                    seen.append((int(batch.task_ids[k]), time, int(batch.action[k, row, t])))
+            assert sorted(seen) == sorted(played)
+
+
+def test_a_trial_that_fits_the_context_is_judged_as_the_actor_saw_it() -> None:
+    """However a rollout's end cuts it: its probabilities are those with which its actions were drawn."""
+    suite = load_suite("popgym:RepeatFirstEasy", invalid_actions="mask")
+    agent, playing, rollout = build(suite, 128, slots=3)
+    drawn: dict[tuple[int, int], float] = {}
+    for _ in range(2):
+        for _ in range(30):
+            observation, allowed, task = playing._input()
+            state = {key: value.clone() for key, value in playing.memory.items()}
+            chances = agent.inspect(observation, state, allowed, task).policy
+            now = playing.now
+            for _, ended, _ in playing.step():
+                rollout.add(ended, playing.fresh(ended))
+            for slot, action in enumerate(playing.ring["action"][now % len(playing.ring["action"])].tolist()):
+                drawn[slot, now] = float(chances[slot, action].log())
+        for piece in playing.unfinished():
+            rollout.add(piece, playing.fresh(piece))
+        learnt_from, playing.learnt = playing.learnt, playing.now
+        expected = [drawn[slot, now] for slot in range(3) for now in range(learnt_from, playing.now)]
+        (batch,) = rollout.batches(agent, [0], config().learning, epochs=1, minibatches=1, rng=np.random.default_rng(0))
+        assert batch.estimates is not None
+        found = batch.estimates.log_prob[batch.mask if batch.learnt is None else batch.learnt]
+        assert np.allclose(sorted(found.tolist()), sorted(expected), atol=1e-5)
