@@ -35,6 +35,12 @@ SOURCES: dict[str, str] = {
     "procgen": "tasks.procgen:Procgen",
     "gym": "tasks.gym_source:Gym",
     "clash": "tasks.clash:Clash",
+    "bandit": "tasks.meta.source:Bandit",
+    "mdp": "tasks.meta.source:Mdp",
+    "room": "tasks.meta.source:Room",
+    "point": "tasks.meta.source:Point",
+    "hallway": "tasks.meta.source:Hallway",
+    "tmaze": "tasks.meta.source:TMaze",
 }
 """First part of a task id -> ``module:class`` with ``task(name, **protocol)``, ``make(name, **options)``,
 ``names()``, ``slow`` (whether its simulators are worth a process of their own) and ``extra`` (what to install)."""
