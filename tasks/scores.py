@@ -17,6 +17,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+_FILES = dict.fromkeys(("bandit", "mdp", "room", "point", "hallway", "tmaze"), "meta")
+"""Source of tasks -> how its files of returns begin, where that is not the source's own name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
@@ -42,6 +45,7 @@ def load_reference(task_id: str, *, attempts: int = 1) -> Reference | None:
         attempts: paid attempts of a trial, at least 1.
     """
     source = task_id.partition(":")[0]
+    source = _FILES.get(source, source)
     played, published = _data(f"{source}_random.json"), _data(f"{source}_best.json")
     measured = played.get("tasks", {}).get(task_id)
     if measured is None:

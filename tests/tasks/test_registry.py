@@ -24,7 +24,7 @@ def test_a_single_task_is_a_suite() -> None:
         ("xyz", r"unknown suite 'xyz'; known are: popgym-27, popgym-quick, .*popgym:NAME, .*FILE.yaml"),
         ("popgym:autoencodeeasy", r"unknown popgym task 'autoencodeeasy'; did you mean AutoencodeEasy"),
         ("popgym:VelocityOnlyCartPoleEasy", r"did you mean VelocityOnlyCartpoleEasy"),
-        ("popgim:AutoencodeEasy", r"unknown source of tasks 'popgim'; did you mean popgym\?"),
+        ("popgim:AutoencodeEasy", r"unknown source of tasks 'popgim'; did you mean popgym"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_nearest(name: str, says: str) -> None:
