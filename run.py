@@ -4,7 +4,6 @@ A mistake on the command line ends with exit code 2 and one message; an error at
 The environment variable MTRL_TRACEBACK=1 shows where an error arose.
 """
 
-import difflib
 import json
 import os
 import shlex
@@ -13,10 +12,10 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import asdict
-from pathlib import Path
 
+from mtrl.checks import check, rank
 from mtrl.commands import (
+    Adapt,
     CheckSuite,
     Command,
     Evaluate,
@@ -27,15 +26,11 @@ from mtrl.commands import (
     Report,
     Suites,
     Train,
-    mistakes,
     parse,
-    read_settings,
 )
 from mtrl.config import RunConfig
-from mtrl.report.video.formats import check_format
 from mtrl.study.commands import Compare, slurm_options
-from mtrl.study.study import check_study
-from tasks.registry import load_suite, nearest
+from tasks.registry import load_suite
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,64 +67,6 @@ def _terminated(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
 
-def check(command: Command) -> None:
-    """Refuse what cannot work, before anything heavy is loaded.
-
-    Raises:
-        MistakeError: no such suite or task, no such run, or a folder that is taken.
-    """
-    if isinstance(command, Train):
-        with mistakes():
-            load_suite(command.suite, **asdict(command.config.play))
-        if command.folder.exists() and not command.folder.is_dir():
-            raise MistakeError(f"--out: {command.folder} is a file")
-        if (
-            not (command.resume or command.dry_run)
-            and _rank() == 0
-            and command.folder.is_dir()
-            and any(command.folder.iterdir())
-        ):
-            raise MistakeError(f"{command.folder} is not empty: go on with --resume, or name another folder with --out")
-    elif isinstance(command, Compare):  # or Stress
-        with mistakes():
-            check_study(command.asked)
-        if command.folder.exists() and not command.folder.is_dir():
-            raise MistakeError(f"--out: {command.folder} is a file")
-    elif isinstance(command, Suites | PreviewSuite):
-        if command.name is not None:
-            with mistakes():
-                load_suite(command.name)
-        if isinstance(command, PreviewSuite) and command.out.exists() and not command.out.is_dir():
-            raise MistakeError(f"--out: {command.out} is a file")
-    elif isinstance(command, CheckSuite):
-        if not command.file.is_file():
-            raise MistakeError(f"there is no file {command.file}; `run.py suites NAME` shows a built-in suite")
-    elif isinstance(command, (Evaluate, Report, Play)):
-        if not command.run.is_dir():
-            raise MistakeError(f"there is no folder {command.run}{_nearby(command.run)}")
-        if isinstance(command, Report) and command.of_study:
-            return
-        if not (command.run / "config.json").is_file():
-            nor_study = ", and no study: it has no study.json" if isinstance(command, Report) else ""
-            raise MistakeError(f"{command.run} is no run: it has no config.json{nor_study}{_nearby(command.run)}")
-        settings = read_settings(command.run / "config.json")
-        if isinstance(command, Play):
-            _check_play(command, settings)
-
-
-def _check_play(command: Play, settings: RunConfig) -> None:
-    with mistakes("--out: "):
-        check_format(command.out)
-    if not any((command.run / "checkpoints").glob("step-*")):
-        raise MistakeError(f"{command.run} has no checkpoint yet: let it train longer")
-    with mistakes():
-        names = [task.name for task in load_suite(settings.suite, **asdict(settings.play)).all_tasks]
-    if command.task is None and len(names) > 1:
-        raise MistakeError(f"--task: expected one of {', '.join(names)}")
-    if command.task is not None and command.task not in names:
-        raise MistakeError(f"--task: {settings.suite} has no task {command.task!r}; {nearest(command.task, names)}")
-
-
 def carry_out(command: Command) -> int:
     """Load what the command needs and do it."""
     match command:
@@ -137,6 +74,8 @@ def carry_out(command: Command) -> int:
             return _train(command)
         case Evaluate():
             return _evaluate(command)
+        case Adapt():
+            return _adapt(command)
         case Compare():
             return _compare(command)
         case Suites():
@@ -160,7 +99,7 @@ def _train(command: Train) -> int:
     if command.dry_run:
         return _size(command.config)
     out = command.folder
-    if _rank() > 0:  # of several processes that train together the first tells
+    if rank() > 0:  # of several processes that train together the first tells
         consume(train(command.config, out, resume=command.resume), [])
         return 0
     logs: list[Log] = [JsonlLog(out / "metrics.jsonl"), TensorBoardLog(out / "tensorboard")]
@@ -197,6 +136,29 @@ def _evaluate(command: Evaluate) -> int:
         from mtrl.report.tables import show_evaluation
 
         show_evaluation(result)
+    return 0
+
+
+def _adapt(command: Adapt) -> int:
+    with redirect_stdout(sys.stderr) if command.json else nullcontext():
+        from mtrl.training.adapt import adapt_run, keep
+
+        found = adapt_run(
+            command.run,
+            suite=command.suite,
+            attempts=command.attempts,
+            trials=command.trials,
+            seed=command.seed,
+            greedy=True if command.greedy else None,
+        )
+    kept = keep(found, command.run)
+    if command.json:
+        print(json.dumps(found, indent=1))
+    else:
+        from mtrl.report.tables import show_adaptation
+
+        show_adaptation(found)
+        print(f"All numbers are in {kept}. Next: python run.py report {command.run}")
     return 0
 
 
@@ -329,17 +291,6 @@ def _play(command: Play) -> int:
     for trial, found in enumerate(filmed):
         print(f"trial {trial + 1}: return {found.return_:z.2f} in {found.steps:,} steps")
     return 0
-
-
-def _rank() -> int:
-    """This process's number among those that `torchrun` has started."""
-    return int(os.environ.get("RANK", "0"))
-
-
-def _nearby(run: Path) -> str:
-    runs = sorted(str(found.parent) for found in run.parent.glob("*/config.json"))
-    near = difflib.get_close_matches(str(run), runs, n=3, cutoff=0.6) or runs[:3]
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _is_expected(error: Exception) -> bool:

@@ -93,6 +93,34 @@ class Evaluate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Adapt:
+    """Show how a run's newest checkpoint adapts within a trial: score by attempt, reward by step, what its memory knows
+    of the instance; on its own suite or on any other that it can play."""
+
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Folder of the run."""
+    suite: str | None = None
+    """Suite, task or suite file; default: the run's own."""
+    attempts: int | None = None
+    """Paid attempts in a trial; default: as the suite says."""
+    trials: int = 500
+    """Trials per task, at least 2."""
+    seed: int = 0
+    """Which of the held-out seeds."""
+    greedy: bool = False
+    """Take the most likely action; default: as the run's settings say."""
+    json: bool = False
+    """Print JSON."""
+
+    def __post_init__(self) -> None:
+        if self.trials < 2 or self.seed < 0 or (self.attempts is not None and self.attempts < 1):
+            raise ValueError(
+                "expected --trials of at least 2, --seed of at least 0 and --attempts of at least 1, found "
+                f"{self.trials}, {self.seed} and {self.attempts}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Suites:
     """List the suites, or describe one suite and its tasks.
 
@@ -193,10 +221,11 @@ class Play:
             raise ValueError(f"expected --fps above 0 and up to 50, found {self.fps}")
 
 
-Command = Train | Evaluate | Compare | Stress | Suites | CheckSuite | PreviewSuite | Methods | Report | Play
+Command = Train | Evaluate | Adapt | Compare | Stress | Suites | CheckSuite | PreviewSuite | Methods | Report | Play
 COMMANDS: dict[str, type[Command]] = {
     "train": Train,
     "evaluate": Evaluate,
+    "adapt": Adapt,
     "compare": Compare,
     "stress": Stress,
     "suites": Suites,

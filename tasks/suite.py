@@ -285,6 +285,33 @@ class Suite:
         tasks = tuple(map(_testing, self.held_out))
         return dataclasses.replace(self, name=f"{self.name} held out", tasks=tasks, held_out=(), like=self)
 
+    def for_agent_of(self, trained: "Suite") -> "Suite":
+        """This suite in the spaces of another one, so that the other's agent can play it.
+
+        Raises:
+            ValueError: observations or actions are larger than the agent's, or of another kind.
+        """
+        if self is trained:
+            return self
+        wrong = []
+        if self.continuous != trained.continuous:
+            kinds = {True: "continuous", False: "discrete"}
+            wrong.append(f"its actions are {kinds[self.continuous]}, the agent's {kinds[trained.continuous]}")
+        elif self.num_actions > trained.num_actions:
+            wrong.append(f"it has {self.num_actions} actions, the agent {trained.num_actions}")
+        theirs = trained.observation_space.spaces
+        for key, space in self.observation_space.spaces.items():
+            if key not in theirs and key != "present":
+                wrong.append(f"it shows {key!r}, which the agent has never seen")
+            elif key in (*ARRAYS, VECTOR):
+                own, known = space.shape or (), theirs[key].shape or ()
+                flags = (self.flagged, trained.flagged) if key == VECTOR else (False, False)
+                if any(n - flags[0] > m - flags[1] for n, m in zip(own, known, strict=True)):
+                    wrong.append(f"its {key} has shape {own}, the agent's {known}")
+        if wrong:
+            raise ValueError(f"an agent of the suite {trained.name!r} cannot play {self.name!r}: {'; '.join(wrong)}")
+        return dataclasses.replace(self, invalid_actions=trained.invalid_actions, like=trained)
+
     def with_reward_scales(self, scales: Mapping[str, float]) -> "Suite":
         """The same suite, with other factors between raw and trained reward for the tasks named."""
         return self.with_values("reward_scale", scales)

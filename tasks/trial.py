@@ -249,12 +249,17 @@ class Slot:
         return action
 
     def summary(self) -> dict[str, Any]:
-        """What the trial came to, on the raw scale. Attempts that `max_steps` cut off count 0."""
+        """What the trial came to, on the raw scale. Attempts that `max_steps` cut off count 0.
+
+        With "instance", what the simulator drew, where it tells that.
+        """
+        instance = getattr(self.simulator, "instance", None)
         return {
             "task_id": self.task_id,
             "raw_return": sum(self.attempt_returns[self.task.warmup_attempts :]),
             "attempt_returns": self.attempt_returns,
             "length": self.time,
+            **({} if instance is None else {"instance": instance}),
         }
 
     def _begin_attempt(self, prepared: "Prepared | None" = None) -> None:

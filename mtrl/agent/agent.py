@@ -169,8 +169,16 @@ class Agent(nn.Module):
         features: Tensor = self.conditioning(self.encoder(observation, sequences), task)
         return features if self.experts is None else self.experts(features, mix)
 
+    @torch.no_grad()
+    def remember(self, observation: dict[str, Tensor], state: State, task: Tensor | None = None) -> Tensor:
+        """The backbone's features [actor, width] of one step of every actor, from which `policy` acts.
+
+        Args:
+            observation, state, task: as for `act`.
+        """
+        return self._remembered(observation, state, task, Routes(task))
+
     def _remembered(self, observation: dict[str, Tensor], state: State, task: Tensor | None, routes: Routes) -> Tensor:
-        """The backbone's features of one step of every actor; changes `state`."""
         features = self._features(observation, task, None, routes)
         return self.memory.step(features, observation["time"].long(), state, routes)
 
@@ -194,7 +202,7 @@ class Agent(nn.Module):
             task: [actor] the tasks; a number beyond those of training stands for any that was not trained. None: not
                 told, where nothing is read from them.
         """
-        remembered = self._remembered(observation, state, task, Routes(task))
+        remembered = self.remember(observation, state, task)
         return self.policy.act(remembered, self.acting, allowed, task, greedy=greedy, generator=generator)
 
     @torch.no_grad()

@@ -37,6 +37,41 @@ def _results(result: dict[str, Any]) -> Table:
     return table
 
 
+def show_adaptation(found: dict[str, Any]) -> None:
+    """Return and score of every attempt, for each part of a suite."""
+    console = _console()
+    for part, words in ADAPTED_PARTS.items():
+        if part not in found:
+            continue
+        attempts = max(len(entry["attempts"]) for entry in found[part]["tasks"].values())
+        shown = sorted({*range(min(5, attempts)), attempts - 1})
+        table = _table(words, "return", "95% interval", *(f"attempt {n + 1}" for n in shown), "R²", "trials")
+        for task, entry in found[part]["tasks"].items():
+            instance = [value for value in (entry["instance"] or {"r2": []})["r2"] if value is not None]
+            table.add_row(
+                Text(task),
+                number(entry["return"]),
+                span(entry["interval"]),
+                *(number(entry["attempts"][n]) if n < len(entry["attempts"]) else "" for n in shown),
+                f"{number(instance[0])} → {number(instance[-1])}" if instance else "",
+                str(entry["trials"]),
+            )
+        console.print(table)
+    console.print(
+        "Returns are raw. R²: what a linear map reads of the instance from the memory, at a trial's first and last step"
+    )
+    for between, gap in found["gaps"].items():
+        console.print(f"mean score, {between.replace('_', ' ')}: {gap:+.3f}")
+
+
+ADAPTED_PARTS = {
+    "trained": "on instances for training",
+    "tested": "on instances for testing",
+    "held_out": "on tasks held out",
+}
+"""Parts of an adaptation, as tables and reports call them."""
+
+
 def show_suites(found: dict[str, Any]) -> None:
     """Every suite in a line."""
     table = _table("suite", "tasks", "description")

@@ -39,6 +39,11 @@ class Bandit(InstanceSimulator):
         """See `InstanceSimulator`."""
         self.means = [self.distribution.draw(generator) for _ in self.means]
 
+    @property
+    def instance(self) -> tuple[float, ...]:
+        """See `InstanceSimulator`."""
+        return tuple(self.means)
+
     def start(self) -> int:
         """See `InstanceSimulator`."""
         return 0

@@ -55,6 +55,11 @@ class Hallway(InstanceSimulator):
         self.goal = 2 * HALF if right else 0
         self._moves = _RIGHT_MOVES if right else _LEFT_MOVES
 
+    @property
+    def instance(self) -> tuple[float, ...]:
+        """See `InstanceSimulator`."""
+        return (float(self.goal > 0),)
+
     def start(self) -> int:
         """See `InstanceSimulator`."""
         self._seen = START

@@ -50,6 +50,11 @@ class TabularMDP(InstanceSimulator):
         self._rows = self.transitions.cumsum(axis=-1).reshape(-1, self.states).tolist()
         self._pay = self.means.ravel().tolist()
 
+    @property
+    def instance(self) -> tuple[float, ...]:
+        """See `InstanceSimulator`."""
+        return tuple(self._pay)
+
     def start(self) -> int:
         """See `InstanceSimulator`."""
         self._state = 0

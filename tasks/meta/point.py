@@ -62,6 +62,11 @@ class Robot(InstanceSimulator):
             return 1.0 - distance if distance <= RADIUS else 0.0
         return -distance
 
+    @property
+    def instance(self) -> tuple[float, ...]:
+        """See `InstanceSimulator`."""
+        return self.goal
+
 
 class PointRobot(Robot):
     """Actions are moves (x, y), at most `STRIDE` along either axis; beyond that they are cut off."""

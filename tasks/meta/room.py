@@ -57,6 +57,11 @@ class DarkRoom(Room):
         """See `InstanceSimulator`."""
         self.goal = self.goals.draw(generator)
 
+    @property
+    def instance(self) -> tuple[float, ...]:
+        """See `InstanceSimulator`."""
+        return tuple(map(float, divmod(self.goal, self.side)))
+
     def start(self) -> int:
         """See `InstanceSimulator`."""
         self._cell, self._paying = self.centre, True
@@ -92,6 +97,11 @@ class KeyDoor(Room):
     def draw(self, generator: random.Random) -> None:
         """See `InstanceSimulator`."""
         self.key, self.door = self.goals.draw(generator), self.goals.draw(generator)
+
+    @property
+    def instance(self) -> tuple[float, ...]:
+        """See `InstanceSimulator`."""
+        return tuple(float(n) for cell in (self.key, self.door) for n in divmod(cell, self.side))
 
     def start(self) -> int:
         """See `InstanceSimulator`."""

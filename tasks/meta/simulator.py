@@ -36,6 +36,11 @@ class InstanceSimulator(gymnasium.Env[Any, Any]):
     def draw(self, generator: random.Random) -> None:
         """Draw the instance."""
 
+    @property
+    @abstractmethod
+    def instance(self) -> tuple[float, ...]:
+        """What `draw` drew, as numbers."""
+
     @abstractmethod
     def start(self) -> Any:
         """Go to where an attempt begins and return its first observation."""

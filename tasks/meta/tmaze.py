@@ -42,6 +42,11 @@ class TMaze(InstanceSimulator):
         """See `InstanceSimulator`."""
         self.up = generator.random() < 0.5
 
+    @property
+    def instance(self) -> tuple[float, ...]:
+        """See `InstanceSimulator`."""
+        return (float(self.up),)
+
     def start(self) -> int:
         """See `InstanceSimulator`."""
         self._x = 0

@@ -1,0 +1,64 @@
+"""What a linear map reads from features, measured on rows that it was not fitted to.
+
+Source: Alain & Bengio 2017, "Understanding Intermediate Layers Using Linear Classifier Probes".
+Departs: ridge regression, also for classes (on their indicators), so that nothing is drawn and nothing iterates.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float32] | NDArray[np.float64]
+_FOLDS, _RIDGE = 5, 1.0
+
+
+def readable(features: Rows, targets: Rows) -> float | None:
+    """Share of the targets' variance that the features explain linearly: R^2 over all targets that vary, by 5-fold
+    cross-validation. Below 0 nothing can be read; None if nothing varies, or there are fewer than 20 rows.
+
+    Args:
+        features: [row, width].
+        targets: [row, number].
+    """
+    targets = np.asarray(targets, np.float64)
+    varying = targets[:, targets.std(axis=0) > 1e-9]
+    if not varying.shape[1] or len(features) < 4 * _FOLDS:
+        return None
+    unit = (varying - varying.mean(axis=0)) / varying.std(axis=0)
+    return float(1.0 - np.square(unit - _predicted(features, unit)).mean())
+
+
+def told_apart(features: Sequence[Rows]) -> float | None:
+    """Share of rows whose class is recognised, on average over classes, by 5-fold cross-validation.
+
+    Args:
+        features: [row, width] of each class.
+    Returns:
+        1 / (number of classes) is chance; None if a class has fewer than 20 rows.
+    """
+    if min(map(len, features)) < 4 * _FOLDS:
+        return None
+    labels = np.repeat(np.arange(len(features)), [len(rows) for rows in features])
+    shares = np.array([len(rows) for rows in features]) / len(labels)
+    # Weighted so that rare classes count as much as common ones.
+    indicators = (labels[:, None] == np.arange(len(features))) / shares
+    found = _predicted(np.concatenate(list(features)), indicators - indicators.mean(axis=0)).argmax(axis=1)
+    return float(np.mean([(found[labels == one] == one).mean() for one in range(len(features))]))
+
+
+def _predicted(features: Rows, targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What ridge regression on the other folds says of each row; features are brought to one unit."""
+    inputs = np.asarray(features, np.float64)
+    inputs = (inputs - inputs.mean(axis=0)) / np.maximum(inputs.std(axis=0), 1e-6)
+    fold = np.arange(len(inputs)) % _FOLDS
+    found = np.zeros_like(targets)
+    for held in range(_FOLDS):
+        fit, test = inputs[fold != held], fold == held
+        centre, level = fit.mean(axis=0), targets[fold != held].mean(axis=0)
+        moved = fit - centre
+        weight = np.linalg.solve(
+            moved.T @ moved + _RIDGE * np.eye(moved.shape[1]), moved.T @ (targets[fold != held] - level)
+        )
+        found[test] = (inputs[test] - centre) @ weight + level
+    return found
