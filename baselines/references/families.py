@@ -37,9 +37,9 @@ class Family:
 
     references: Mapping[str, Make]
     """Name -> what makes it."""
-    known: NDArray[np.float64]
-    """Expected return of an attempt for who knows the instance and does the best, for instances that are all as likely:
-    every one, or a sample. No policy has a higher mean."""
+    known: Callable[[], NDArray[np.float64]]
+    """What an attempt is worth to who knows the instance and does the best, for instances that are all as likely: every
+    one, or a sample. No policy has a higher mean."""
     exact: bool
     """Whether these are all instances, or so finely spaced that their mean is exact in every digit that is shown."""
 
@@ -94,18 +94,17 @@ def _bandit(simulator: Bandit, task: Task, seed: int) -> Family:
         indices["epsilon-greedy"] = epsilon_greedy.bernoulli(0.05)
     return Family(
         references={name: partial(IndexPolicy, num_arms=arms, index=index) for name, index in indices.items()},
-        known=np.array([simulator.steps * _best_arm(simulator, generator) for generator in _generators(seed)]),
+        known=partial(_best_arms, simulator, seed),
         exact=False,
     )
 
 
-def _best_arm(simulator: Bandit, generator: random.Random) -> float:
-    simulator.draw(generator)
-    return max(simulator.means)
-
-
-def _generators(seed: int) -> list[random.Random]:
-    return [random.Random(f"{seed}:{number}") for number in range(INSTANCES)]
+def _best_arms(simulator: Bandit, seed: int) -> NDArray[np.float64]:
+    generator, best = random.Random(seed), np.empty(INSTANCES)
+    for instance in range(INSTANCES):
+        simulator.draw(generator)
+        best[instance] = max(simulator.means)
+    return simulator.steps * best
 
 
 def _mdp(simulator: TabularMDP, task: Task, seed: int) -> Family:
@@ -120,10 +119,10 @@ def _mdp(simulator: TabularMDP, task: Task, seed: int) -> Family:
     }
     references: dict[str, Make] = {name: partial(TabularPolicy, shape=shape, plan=plan) for name, plan in plans.items()}
     references["epsilon-greedy"] = partial(TabularPolicy, shape=shape, plan=plans["greedy"], epsilon=0.05)
-    return Family(references=references, known=known_values(shape, count=INSTANCES, seed=seed), exact=False)
+    return Family(references=references, known=partial(known_values, shape, count=INSTANCES, seed=seed), exact=False)
 
 
-def _room(simulator: Room, goals: int, known: NDArray[np.float64]) -> Family:
+def _room(simulator: Room, goals: int, known: Callable[[], NDArray[np.float64]]) -> Family:
     walker = partial(rooms.Walker, side=simulator.side, cells=simulator.goals.cells, goals=goals)
     references: dict[str, Make] = {
         "posterior-sampling": partial(walker, choice="sampled"),
@@ -134,17 +133,17 @@ def _room(simulator: Room, goals: int, known: NDArray[np.float64]) -> Family:
 
 def _dark(simulator: DarkRoom, task: Task, seed: int) -> Family:
     cells, once = simulator.goals.cells, simulator.once
-    return _room(simulator, 1, rooms.dark_values(simulator.side, cells, simulator.steps, once=once))
+    return _room(simulator, 1, partial(rooms.dark_values, simulator.side, cells, simulator.steps, once=once))
 
 
 def _key_door(simulator: KeyDoor, task: Task, seed: int) -> Family:
-    return _room(simulator, 2, rooms.key_door_values(simulator.side, simulator.goals.cells, simulator.steps))
+    return _room(simulator, 2, partial(rooms.key_door_values, simulator.side, simulator.goals.cells, simulator.steps))
 
 
 def _point(simulator: Robot, task: Task, seed: int) -> Family:
     goals, sparse, discrete = simulator.goals, simulator.sparse, isinstance(simulator, DiscretePointRobot)
     sampler = partial(points.PointSampler, goals=goals, sparse=sparse, discrete=discrete)
-    known = points.known_values(goals, sparse=sparse, discrete=discrete)
+    known = partial(points.known_values, goals, sparse=sparse, discrete=discrete)
     return Family(references={"posterior-sampling": sampler}, known=known, exact=True)
 
 
@@ -153,11 +152,15 @@ def _hallway(simulator: Hallway, task: Task, seed: int) -> Family:
         "reads-the-sign": partial(HallwayWalker, reads=True),
         "posterior-sampling": partial(HallwayWalker, reads=False),
     }
-    return Family(references=references, known=np.ones(2), exact=True)
+    return Family(references=references, known=_one, exact=True)
 
 
 def _tmaze(simulator: TMaze, task: Task, seed: int) -> Family:
-    return Family(references={}, known=np.ones(2), exact=True)
+    return Family(references={}, known=_one, exact=True)
+
+
+def _one() -> NDArray[np.float64]:
+    return np.ones(1)
 
 
 FAMILIES: dict[type, Callable[[Any, Task, int], Family]] = {

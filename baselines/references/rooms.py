@@ -46,6 +46,8 @@ class Walker:
         self.prior = np.isin(np.arange(side * side), cells)
         self.possible: NDArray[np.bool_] = np.tile(self.prior, (num_slots, goals, 1))
         """``[slot, goal, cell]``: not refuted; only the goal's own once it is found."""
+        self.found: NDArray[np.bool_] = np.zeros((num_slots, goals), np.bool_)
+        """``[slot, goal]``"""
         self.stage: NDArray[np.int64] = np.zeros(num_slots, np.int64)
         """``[slot]`` the goal that is looked for now."""
         self.cell: NDArray[np.int64] = np.zeros(num_slots, np.int64)
@@ -87,14 +89,14 @@ class Walker:
                 f"expected one of {self.side**2} cells, got {observation['vector'].shape[1]} numbers: "
                 "play the task in a suite of its own"
             )
-        self.possible[new], self.target[new], self.stage[new] = self.prior, -1, 0
+        self.possible[new], self.found[new], self.target[new], self.stage[new] = self.prior, False, -1, 0
         paid = observation["previous_reward"][old] > 0.0
         found, empty = old[paid], old[~paid]
         here = np.zeros_like(self.possible[found, 0])
         here[np.arange(len(found)), self.cell[found]] = True
-        self.possible[found, self.stage[found]] = here
-        unknown = self.possible[empty, self.stage[empty]].sum(axis=1) > 1  # what is found may pay only once
-        self.possible[empty[unknown], self.stage[empty[unknown]], self.cell[empty[unknown]]] = False
+        self.possible[found, self.stage[found]], self.found[found, self.stage[found]] = here, True
+        empty = empty[~self.found[empty, self.stage[empty]]]  # what is found may pay only once
+        self.possible[empty, self.stage[empty], self.cell[empty]] = False
         self.stage[found] = np.minimum(self.stage[found] + 1, self.goals - 1)
         self.stage[observation["attempt_start"] == 1] = 0
         self.cell = observation["vector"].argmax(axis=1)
