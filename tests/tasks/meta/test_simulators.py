@@ -63,8 +63,8 @@ def test_a_seed_and_an_attempt_decide_everything_whatever_came_before(name: str)
 def test_attempts_share_the_instance_and_nothing_else(name: str) -> None:
     env = simulator(name)
     played = [attempt(env, 3, number) for number in range(3)]
-    noisy = any(one != played[0] for one in played[1:])
-    assert noisy == (name in NOISY) == env.noisy and env.marks_attempts
+    different = len({str(one) for one in played})
+    assert different == (3 if name in NOISY else 1) and env.noisy == (name in NOISY) and env.marks_attempts
     drawn = {str(instance(env)) for seed in range(30) if env.reset(seed=seed)}
     assert len(drawn) >= (2 if name.startswith(("hallway", "tmaze")) else 20)
 
@@ -114,6 +114,17 @@ def test_trials_keep_the_instance_and_are_rebuilt_from_their_actions(name: str) 
         assert np.array_equal(one[1], other[1])
     envs.close()
     again.close()
+
+
+@pytest.mark.parametrize("number", [0, 1, 5])
+def test_noise_does_not_repeat_the_numbers_that_the_instance_was_drawn_from(number: int) -> None:
+    env, paid, means = simulator("bandit:bernoulli-1x1"), [], []
+    for seed in range(1500):
+        env.reset(seed=seed, options={"attempt": number})
+        means.append(env.means[0])
+        paid.append(env.step(0)[1])
+    assert np.mean(paid) == pytest.approx(0.5, abs=0.05)
+    assert np.corrcoef(paid, means)[0, 1] == pytest.approx(3**-0.5, abs=0.06)  # of a mean U and a pull that it decides
 
 
 def test_bandits_pay_what_their_means_say() -> None:

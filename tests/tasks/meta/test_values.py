@@ -151,6 +151,13 @@ def test_whoever_does_not_walk_on_pays_one_in_all(action: int) -> None:
     assert sum(env.step(action)[1] for _ in range(11)) == pytest.approx(-1.0)
 
 
+def test_the_t_maze_can_be_walked_back() -> None:
+    env = simulator("tmaze:2")
+    env.reset(seed=0)
+    played = [env.step(action)[:2] for action in (tmaze.RIGHT, tmaze.LEFT, tmaze.RIGHT)]
+    assert played == [(tmaze.CORRIDOR, 0.0), (tmaze.CORRIDOR, -0.5), (tmaze.CORRIDOR, 0.0)]
+
+
 def test_random_references_agree_with_what_is_known_exactly() -> None:
     for name, exact in (
         ("bandit:bernoulli-5x10", 5.0),
