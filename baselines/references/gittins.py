@@ -1,7 +1,7 @@
 """Gittins indices of Bernoulli arms: optimal for discounted rewards, and close to it for a fixed number of pulls.
 
 Source: Gittins 1979, "Bandit processes and dynamic allocation indices"; computed by calibration (Gittins, Glazebrook
-and Weber 2011, "Multi-armed Bandit Allocation Indices", section 8.4): the index of an arm is the sure reward a step
+and Weber 2011, "Multi-armed Bandit Allocation Indices", chapter 8): the index of an arm is the sure reward a step
 for which one would retire as gladly as pull the arm and retire later,
 
     V(a, b) = max(m / (1 - g), p + g [p V(a + 1, b) + (1 - p) V(a, b + 1)]),   p = a / (a + b).

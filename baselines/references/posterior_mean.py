@@ -1,6 +1,6 @@
 """Plan for the mean of the posterior, with a bonus for what has rarely been tried.
 
-Source: Kolter and Ng 2009, "Near-Bayesian exploration in polynomial time", equation 4: Bayesian exploration bonus,
+Source: Kolter and Ng 2009, "Near-Bayesian exploration in polynomial time": Bayesian exploration bonus,
 beta / (1 + n) on the reward of a state and an action that have been tried n times. Without a bonus, the plan of the
 greedy and of the epsilon-greedy policy.
 Departs: n counts what was tried alone, not the prior; rewards are unknown too, with their posterior means.

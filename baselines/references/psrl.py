@@ -1,8 +1,8 @@
 """Posterior sampling: in every attempt, do what is best in an MDP that is sampled from the posterior.
 
 Source: Strens 2000, "A Bayesian framework for reinforcement learning"; Osband, Russo and Van Roy 2013, "(More)
-efficient reinforcement learning via posterior sampling", algorithm 1. The optimistic form follows the most promising of
-several samples, as Duan et al. 2016 ("RL^2") do.
+efficient reinforcement learning via posterior sampling", algorithm 1.
+Departs: the optimistic form follows the most promising of several samples.
 """
 
 import numpy as np

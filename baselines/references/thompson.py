@@ -2,7 +2,7 @@
 
 Source: Thompson 1933, "On the likelihood that one unknown probability exceeds another in view of the evidence of two
 samples"; the optimistic form: May, Korda, Lee and Leslie 2012, "Optimistic Bayesian sampling in contextual-bandit
-problems", section 3, where no sample may fall below the posterior mean.
+problems", where no sample may fall below the posterior mean.
 """
 
 import numpy as np
