@@ -15,13 +15,15 @@ MOST_STATES = 1_000_000
 
 
 def count_states(num_arms: int, pulls: int) -> int:
-    """How many states of at most so many pulls there are."""
+    """How many states of at most so many pulls there are; counting ends once they are more than `MOST_STATES`."""
     ways = [[int(arms == total == 0) for total in range(pulls + 1)] for arms in range(num_arms + 1)]
     for pulled in range(pulls + 1):
         for _ in range(pulled + 1):  # kinds of arm with so many pulls: 0 .. pulled successes
             for arms in range(1, num_arms + 1):
                 for total in range(pulled, pulls + 1):
                     ways[arms][total] += ways[arms - 1][total - pulled]
+        if sum(ways[num_arms]) > MOST_STATES:
+            break
     return sum(ways[num_arms])
 
 
@@ -38,10 +40,10 @@ class BayesOptimal:
     def __init__(self, num_arms: int, pulls: int) -> None:
         if num_arms < 1 or pulls < 1:
             raise ValueError(f"expected at least one arm and one pull, got {num_arms} and {pulls}")
-        if (states := count_states(num_arms, pulls - 1)) > MOST_STATES:
+        if count_states(num_arms, pulls - 1) > MOST_STATES:
             raise ValueError(
-                f"{num_arms} arms and {pulls} pulls have {states:,} states, expected at most {MOST_STATES:,}: "
-                "the exact optimum is for few pulls; see gittins for more"
+                f"expected at most {MOST_STATES:,} states, but {num_arms} arms and {pulls} pulls have more: the exact "
+                "optimum is for few pulls; see gittins for more"
             )
         self.num_arms, self.pulls = num_arms, pulls
         self._arms = [(s, n - s) for n in range(pulls + 1) for s in range(n + 1)]
