@@ -1,0 +1,1 @@
+"""Classical algorithms and exact optima that meta-RL is measured against."""
