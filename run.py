@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
 
 from mtrl.checks import check, rank
 from mtrl.commands import (
@@ -126,10 +127,7 @@ def _evaluate(command: Evaluate) -> int:
         greedy = True if command.greedy else None
         found = evaluate_run(command.run, trials=command.episodes, seed=command.seed, greedy=greedy)
     result = {"run": str(command.run), "seed": command.seed, "episodes": command.episodes, **found}
-    # A report may read it at any moment.
-    fresh = command.run / f"{EVALUATION}.new"
-    fresh.write_text(json.dumps(result, indent=1) + "\n")
-    fresh.replace(command.run / EVALUATION)
+    _write(command.run / EVALUATION, json.dumps(result, indent=1))
     if command.json:
         print(json.dumps(result, indent=1))
     else:
@@ -139,9 +137,17 @@ def _evaluate(command: Evaluate) -> int:
     return 0
 
 
+def _write(path: Path, text: str) -> None:
+    """Write a file that a report may read at any moment."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(text + "\n")
+    fresh.replace(path)
+
+
 def _adapt(command: Adapt) -> int:
     with redirect_stdout(sys.stderr) if command.json else nullcontext():
-        from mtrl.training.adapt import adapt_run, keep
+        from mtrl.report.records import ADAPTATION
+        from mtrl.training.adapt import adapt_run
 
         found = adapt_run(
             command.run,
@@ -151,7 +157,9 @@ def _adapt(command: Adapt) -> int:
             seed=command.seed,
             greedy=True if command.greedy else None,
         )
-    kept = keep(found, command.run)
+    kept = command.run / ADAPTATION
+    others = json.loads(kept.read_text()) if kept.is_file() else {}
+    _write(kept, json.dumps({**others, found["suite"]: found}))
     if command.json:
         print(json.dumps(found, indent=1))
     else:

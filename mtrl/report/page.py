@@ -32,7 +32,7 @@ def write_report(run: Path, page: Path) -> list[Path]:
     """
     data = load_run(run)
     found = charts(data)
-    styles = line_styles(data.tasks)
+    styles = line_styles(data.all_tasks)
     figures = page.with_name(f"{page.stem}-figures")
     figures.mkdir(parents=True, exist_ok=True)
     written = []
@@ -45,7 +45,7 @@ def write_report(run: Path, page: Path) -> list[Path]:
 
 def render(run: RunData, found: list[Chart]) -> str:
     """The whole page."""
-    styles = line_styles(run.tasks)
+    styles = line_styles(run.all_tasks)
     title = f"{run.settings.get('suite', run.name)}: {run.name}"
     parts = [
         f"<h1>{escape(title)}</h1>",

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from mtrl.report.adaptation_plots import adaptation_charts
 from mtrl.report.architecture_plots import architecture_charts
 from mtrl.report.drawing import Chart, LineStyle, Panel, line_styles
 from mtrl.report.marks import band, count_axis, level, plain_log, time_unit
@@ -19,13 +20,14 @@ _POINTS = 80
 
 def charts(run: RunData) -> list[Chart]:
     """All charts that the run's data allow."""
-    styles = line_styles(run.tasks)
+    styles = line_styles(run.all_tasks)
     drawn = (
         score_chart(run),
         returns_chart(run, styles),
         sampling_chart(run, styles),
         conflict_chart(run),
         cosine_chart(run),
+        *adaptation_charts(run, styles),
         *architecture_charts(run, styles),
         loss_chart(run, styles),
         metrics_chart(run),

@@ -14,6 +14,8 @@ from tasks.scores import Reference, load_reference
 
 Record = dict[str, Any]
 
+ADAPTATION = "adaptation.json"
+"""File in a run's folder: suite -> the newest result of `run.py adapt` on it."""
 EVALUATION = "evaluation.json"
 """File in a run's folder with the result of the newest `run.py evaluate`."""
 
@@ -37,8 +39,22 @@ class RunData:
     evaluations: list[Record] = field(default_factory=list)
     evaluation: Record | None = None
     """The newest: of a later `run.py evaluate`, or the last one of training."""
+    adaptation: dict[str, Record] = field(default_factory=dict)
+    """Suite -> the newest result of `run.py adapt` on it."""
     last: Record = field(default_factory=dict)
     """The last record of all, whose steps, updates and seconds say how far the run is."""
+
+    @property
+    def all_tasks(self) -> list[str]:
+        """The run's tasks, then those of the suites to which it was made to adapt."""
+        others = (
+            task
+            for found in self.adaptation.values()
+            for part in found.values()
+            if isinstance(part, dict)
+            for task in part.get("tasks", ())
+        )
+        return list(dict.fromkeys([*self.tasks, *others]))
 
     @property
     def finished(self) -> bool:
@@ -70,6 +86,7 @@ def load_run(folder: Path) -> RunData:
         conflicts=kinds.get("conflict", []),
         evaluations=evaluations,
         evaluation=_newest(folder / EVALUATION, evaluations),
+        adaptation=_object(folder / ADAPTATION) if (folder / ADAPTATION).is_file() else {},
         last=records[-1] if records else {},
     )
 

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mtrl.report.words import ADAPTED_PARTS
+
 
 def show_evaluation(result: dict[str, Any]) -> None:
     """Return, interval, normalised score and the attempts of each task."""
@@ -62,14 +64,6 @@ def show_adaptation(found: dict[str, Any]) -> None:
     )
     for between, gap in found["gaps"].items():
         console.print(f"mean score, {between.replace('_', ' ')}: {gap:+.3f}")
-
-
-ADAPTED_PARTS = {
-    "trained": "on instances for training",
-    "tested": "on instances for testing",
-    "held_out": "on tasks held out",
-}
-"""Parts of an adaptation, as tables and reports call them."""
 
 
 def show_suites(found: dict[str, Any]) -> None:

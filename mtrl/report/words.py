@@ -7,6 +7,13 @@ from mtrl.report.records import Record, RunData
 from mtrl.report.statistics import Verdict, disagreements, mean_of, median_of, score_interval, verdict
 from mtrl.training.log import clock
 
+ADAPTED_PARTS = {
+    "trained": "on instances for training",
+    "tested": "on instances for testing",
+    "held_out": "on tasks held out",
+}
+"""Parts of an adaptation, as tables and reports call them."""
+
 
 def summary(run: RunData) -> list[str]:
     """The report's opening, a sentence or two a paragraph."""

@@ -5,7 +5,6 @@ Linear Classifier Probes" (what can be read from features by a linear map).
 """
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -25,8 +24,6 @@ from tasks.scores import load_reference, normalised
 from tasks.suite import Suite
 
 Floats = NDArray[np.float64]
-ADAPTATION = "adaptation.json"
-"""File in a run's folder: suite -> the newest result of `adapt` on it."""
 _MOST_SLOTS = 256
 _PROBED_TRIALS, _PROBED_TIMES = 1_000, 24
 
@@ -160,17 +157,6 @@ def adapt_run(
         workers=config.collect.processes(slow=played.slow),
     )
     return {"suite": played.name, "trained_on": trained.name, "steps": state["steps"], "seed": seed, **found}
-
-
-def keep(found: dict[str, Any], run: Path) -> Path:
-    """Put a result of `adapt_run` beside those on other suites, in the run's folder; returns the file."""
-    path = run / ADAPTATION
-    kept = json.loads(path.read_text()) if path.is_file() else {}
-    kept[found["suite"]] = found
-    fresh = path.with_suffix(".new")  # a report may read it at any moment
-    fresh.write_text(json.dumps(kept) + "\n")
-    fresh.replace(path)
-    return path
 
 
 def _with_attempts(suite: Suite, attempts: int) -> Suite:

@@ -1,0 +1,58 @@
+"""`run.py adapt` shows and keeps how a run adapts, suite by suite, and the report draws it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+from tests.cli.test_mistakes import assert_is_one_error, assert_is_one_mistake
+
+
+@pytest.fixture
+def copied(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def test_what_is_measured_is_kept_by_suite_and_reported(call: Call, copied: Path) -> None:
+    own = call("adapt", copied, "--trials", 4, "--attempts", 2, "--json")
+    assert own.code == 0
+    found = json.loads(own.out)
+    (entry,) = found["tested"]["tasks"].values()
+    assert found["suite"] == "popgym:RepeatFirstEasy" and len(entry["attempts"]) == 2 and entry["trials"] == 4
+    other = call("adapt", copied, "--suite", "popgym:HigherLowerEasy", "--trials", 3, "--seed", 1)
+    assert other.code == 1 and "cannot play 'popgym:HigherLowerEasy'" in other.err
+    again = call("adapt", copied, "--trials", 3)
+    assert again.code == 0 and "RepeatFirstEasy" in again.out and "attempt 1" in again.out
+    kept = json.loads((copied / "adaptation.json").read_text())
+    assert list(kept) == ["popgym:RepeatFirstEasy"]
+    assert kept["popgym:RepeatFirstEasy"]["tested"]["tasks"]["RepeatFirstEasy"]["trials"] == 3
+    assert not list(copied.glob("*.new"))
+    assert call("report", copied).code == 0
+    page = (copied / "report.html").read_text()
+    assert "Adaptation within a trial: popgym:RepeatFirstEasy" in page
+    assert (copied / "report-figures" / "adaptation.png").stat().st_size > 5_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ("--trials 1", ["--trials of at least 2", "found 1"]),
+        ("--attempts 0", ["--attempts of at least 1", "0"]),
+        ("--suite popgim-27", ["--suite:", "unknown suite 'popgim-27'", "popgym-27"]),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_played(
+    arguments: str, parts: list[str], call: Call, copied: Path
+) -> None:
+    assert_is_one_mistake(call("adapt", copied, *arguments.split()), *parts)
+
+
+def test_a_folder_without_a_run_is_refused(call: Call, tmp_path: Path) -> None:
+    assert_is_one_mistake(call("adapt", tmp_path / "none"), "there is no folder")
+
+
+def test_a_damaged_file_is_named(call: Call, copied: Path) -> None:
+    (copied / "adaptation.json").write_text("{")
+    assert_is_one_error(call("report", copied), "adaptation.json")
