@@ -8,6 +8,7 @@ Also a program, for executors that start processes:
 import contextlib
 import ctypes
 import json
+import os
 import shutil
 import signal
 import sys
@@ -71,7 +72,9 @@ def _run(config: RunConfig, folder: Path, trials: int) -> Result:
     if begun.is_file() and from_json(begun.read_text()) != from_json(to_json(config)):
         shutil.rmtree(folder)  # of a cell that failed and is tried again with other settings
     whole = (folder / "evaluation.json").is_file()
+    processor: float | None = None
     if not whole:
+        before = _processor_seconds()
         resume = Checkpoints(folder).newest() is not None
         if not resume:
             shutil.rmtree(folder, ignore_errors=True)
@@ -82,7 +85,16 @@ def _run(config: RunConfig, folder: Path, trials: int) -> Result:
         )
         # The replay is most of a run's size, and nobody goes on from here.
         shutil.rmtree(folder / "checkpoints" / "replay", ignore_errors=True)
-    return result_of(folder, json.loads((folder / "evaluation.json").read_text()))
+        processor = None if resume else round(_processor_seconds() - before, 3)
+    return {
+        **result_of(folder, json.loads((folder / "evaluation.json").read_text())),
+        "processor_seconds": processor,
+    }
+
+
+def _processor_seconds() -> float:
+    """Of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
 
 
 def peak_memory_mib() -> float:

@@ -46,6 +46,7 @@ def joined(results: Sequence[Result]) -> Result:
     return {
         **{name: sum(result[name] for result in results) for name in ("parameters", "steps", "updates")},
         "seconds": round(sum(result["seconds"] for result in results), 3),
+        "processor_seconds": _sum([result["processor_seconds"] for result in results]),
         "learning_rate": results[0]["learning_rate"],
         "evaluation": {"score": _mean([entry["score"] for entry in tasks.values()]), "tasks": tasks},
         "curve": [_together(points) for points in zip(*(result["curve"] for result in results), strict=False)],
@@ -53,6 +54,11 @@ def joined(results: Sequence[Result]) -> Result:
         "learning": [],
         "versions": results[0]["versions"],
     }
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(sum(known), 3) if len(known) == len(values) else None
 
 
 def _together(points: Sequence[Record]) -> Record:

@@ -108,8 +108,9 @@ def _main(study: Study, results: list[ConditionResult], beside: str) -> str:
         f"Normalised scores over {len(tasks)} {'task' if len(tasks) == 1 else 'tasks'}: 0 is the random policy, 1 the "
         "best known result. IQM: interquartile mean. Under each number: its 95% interval over seeds (Student's t; for "
         "IQM, median and gap with the bootstrap's standard error). Difference: of mean scores, paired by seed; the "
-        "verdict is corrected for the number of methods, the interval is not. Wall-clock: a run's seconds over those "
-        "of the baseline's, same seeds. Peak memory: the largest run. "
+        "verdict is corrected for the number of methods, the interval is not. Time: a run's over the baseline's, the "
+        "median over the same seeds; of the processor, which does not count waiting for other work on a machine, or "
+        "wall-clock where that is not known. Peak memory: the largest run. "
     )
     note += " ".join(fairness(results))
     blocks = [

@@ -179,9 +179,12 @@ def _time_ratio(study: Study, condition: str, method: str) -> float:
     if study.baseline is None:
         return math.nan
     own, base = study.done(condition, method), study.done(condition, study.baseline)
-    pairs = [(finite(own[s].get("seconds")), finite(base[s].get("seconds"))) for s in own if s in base]
-    pairs = [(a, b) for a, b in pairs if a > 0 and b > 0]
-    return float(np.mean([a for a, _ in pairs]) / np.mean([b for _, b in pairs])) if pairs else math.nan
+    for kind in ("processor_seconds", "seconds"):
+        pairs = [(finite(own[s].get(kind)), finite(base[s].get(kind))) for s in own if s in base]
+        ratios = [a / b for a, b in pairs if a > 0 and b > 0]
+        if ratios:
+            return float(np.median(ratios))
+    return math.nan
 
 
 def _distinct(records: Iterable[Mapping[str, object]], name: str) -> list[float]:

@@ -28,7 +28,7 @@ def main_table(study: Study, result: ConditionResult) -> str:
         *_AGGREGATES.values(),
         f"difference to {base}",
         f"against {base} (Holm)",
-        "wall-clock ratio",
+        "time ratio",
         "peak memory (MiB)",
         "parameters",
         "learning rate",
@@ -78,7 +78,7 @@ def main_numbers(results: Sequence[ConditionResult]) -> Numbers:
     return Numbers(
         columns=[
             *("condition", "method", *named, "difference", "difference_low", "difference_high", "p_value"),
-            *("p_value_holm", "pairs", "verdict", "wall_clock_ratio", "peak_memory_mib", "parameters"),
+            *("p_value_holm", "pairs", "verdict", "time_ratio", "peak_memory_mib", "parameters"),
             *("learning_rate", "seeds_done", "seeds_failed", "seeds_missing"),
         ],
         rows=rows,

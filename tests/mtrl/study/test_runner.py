@@ -24,7 +24,7 @@ from mtrl.study.runner import Begun, run_study
 from mtrl.study.study import Cell, Study
 from tests.mtrl.study.builders import TINY, study
 
-COSTS = ("seconds", "peak_memory_mib")
+COSTS = ("seconds", "processor_seconds", "peak_memory_mib")
 
 
 def bare(result: Any) -> Any:
@@ -203,3 +203,8 @@ def test_what_ray_needs_is_said_where_it_is_missing(monkeypatch: Any) -> None:
         make_executor("ray")
     with pytest.raises(ImportError, match=r"pip install 'gradient-conflict\[slurm\]'"):
         make_executor("slurm")
+
+
+def test_processor_time_is_told_of_runs_that_were_not_interrupted(here: list[Result]) -> None:
+    for result in here:
+        assert result["processor_seconds"] > 0.5 * min(result["seconds"], 1.0)

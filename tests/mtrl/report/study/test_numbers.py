@@ -54,6 +54,17 @@ def test_wall_clock_is_compared_on_seeds_that_both_have(tmp_path: Path) -> None:
     assert result.methods["slow"].time_ratio == pytest.approx(2.5)
 
 
+def test_processor_time_is_compared_where_it_is_known(tmp_path: Path) -> None:
+    grid = Grid(methods=("mean", "slow"), seeds=(0, 1, 2), tasks=TASKS[:1])
+    records = cells(grid, flat({}))
+    for record in records:
+        record["seconds"] = 10.0
+        if record["seed"]:
+            record["processor_seconds"] = {"mean": 4.0, "slow": 4.0 * record["seed"]}[record["method"]]
+    result = condition_result(load_study(write_study(tmp_path / "x", grid, records)), "plain")
+    assert result.methods["slow"].time_ratio == pytest.approx(1.5)  # the median of 1 and 2
+
+
 def test_seeds_without_all_scores_are_left_out_of_the_averages(tmp_path: Path) -> None:
     grid = Grid(methods=("mean", "b"), seeds=(0, 1, 2), tasks=TASKS[:2])
     study = study_of(
