@@ -9,7 +9,7 @@ from dataclasses import replace
 from mtrl.agent.config import AgentConfig
 from mtrl.config import RunConfig
 from mtrl.learning.config import LearningConfig
-from mtrl.training.config import CollectConfig, LoopConfig, UpdateConfig
+from mtrl.training.config import CollectConfig, ConflictConfig, LoopConfig, UpdateConfig
 
 _PRESETS: dict[str, RunConfig] = {
     "popgym-27": RunConfig(
@@ -138,6 +138,58 @@ _PRESETS |= {
 }
 
 
+# Meta-RL on two cores: RL^2, which is PPO on whole trials, as many as make some thousand steps. The numbers: steps of
+# the longest trial, and the discount of a trial.
+_TRIALS: dict[str, tuple[int, float]] = {
+    "bandits": (500, 0.99),
+    "bandits-shift": (10, 0.99),
+    "bandit": (100, 0.99),
+    "tabular-mdp": (100, 0.99),
+    "mdp": (100, 0.99),
+    "dark-room": (100, 0.95),
+    "dark-room-shift": (100, 0.95),
+    "dark-key-door": (250, 0.97),
+    "room": (100, 0.95),
+    "point-robot": (60, 0.95),
+    "point-robot-shift": (60, 0.95),
+    "point": (60, 0.95),
+    "hallway-sign": (24, 0.97),
+    "hallway": (24, 0.97),
+    "tmaze": (101, 0.99),
+    "meta-mix": (100, 0.97),
+}
+_ROLLOUT = 6_400
+
+
+def _rl2(suite: str, longest: int, discount: float) -> RunConfig:
+    length = min(longest, 100)
+    slots = max(16, min(256, _ROLLOUT // length))
+    return RunConfig(
+        suite=suite,
+        agent=AgentConfig(memory="gru", layers=1, context=longest, head_width=64, critics=1),
+        learning=LearningConfig(
+            actor="ppo",
+            critic="regression",
+            discounts=(discount,),
+            acting_discount=discount,
+            entropy_weight=0.01,
+            gae_lambda=0.9,
+        ),
+        conflict=ConflictConfig(measure_every=200),
+        collect=CollectConfig(
+            slots=slots, steps_per_update=slots, rollout_length=length, start_steps=5_000, explore_steps=50_000
+        ),
+        update=UpdateConfig(minibatches=8, learning_rate=2e-3, last_learning_rate=0.05),
+        loop=LoopConfig(steps=5_000_000, evaluate_every=500_000, evaluate_trials=200, checkpoint_every=500_000),
+    )
+
+
 def preset(suite: str) -> RunConfig:
-    """The default configuration for a suite; suites without one of their own get the general defaults."""
-    return _PRESETS[suite] if suite in _PRESETS else replace(_PRESETS["popgym-quick"], suite=suite)
+    """The default configuration for a suite, or one task of it by its id; those without one of their own get the
+    general defaults."""
+    if suite in _PRESETS:
+        return _PRESETS[suite]
+    family = suite.partition(":")[0]
+    if family in _TRIALS:
+        return _rl2(suite, *_TRIALS[family])
+    return replace(_PRESETS["popgym-quick"], suite=suite)
