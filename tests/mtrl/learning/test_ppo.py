@@ -131,12 +131,12 @@ def test_every_critic_learns_the_values_of_states(critic: str, popart: bool) -> 
     batch = rollout(agent, config=config)
     optimizer = torch.optim.Adam(agent.trained_parameters().values(), lr=1e-2)
     losses = [ppo_losses(agent, batch, config, generator).critic.sum().item()]
-    for _ in range(60):
+    for _ in range(25):
         optimizer.zero_grad()
         ppo_losses(agent, batch, config, generator).critic.sum().backward()
         optimizer.step()
     losses.append(ppo_losses(agent, batch, config, generator).critic.sum().item())
-    assert losses[1] < 0.9 * losses[0]
+    assert losses[1] < 0.95 * losses[0]
 
 
 def test_a_batch_of_a_replay_is_refused() -> None:

@@ -24,8 +24,8 @@ def untrained(suite: Suite) -> Agent:
 def test_it_is_evaluation_step_by_step(name: str) -> None:
     suite = load_suite(name)
     agent = untrained(suite)
-    expected = evaluate(agent, suite, trials=12, seed=3, greedy=False)
-    found = adapt(agent, suite, suite, trials=12, seed=3)
+    expected = evaluate(agent, suite, trials=6, seed=3, greedy=False)
+    found = adapt(agent, suite, suite, trials=6, seed=3)
     parts: list[tuple[Any, Any]] = [(found["tested"], expected)]
     if suite.held_out:
         parts.append((found["held_out"], expected["held_out"]))
@@ -46,12 +46,12 @@ def test_it_is_evaluation_step_by_step(name: str) -> None:
 
 def test_what_the_task_is_can_be_read_where_the_observation_tells_it() -> None:
     suite = load_suite("tmaze")
-    found = adapt(untrained(suite), suite, suite, trials=60)["tested"]
+    found = adapt(untrained(suite), suite, suite, trials=40)["tested"]
     for entry in found["tasks"].values():
         first, *_ = entry["instance"]["r2"]
         assert first > 0.9  # the sign is seen in the first step
     hidden = load_suite("dark-room")
-    entry = adapt(untrained(hidden), hidden, hidden, trials=60)["tested"]["tasks"]["dark"]
+    entry = adapt(untrained(hidden), hidden, hidden, trials=40)["tested"]["tasks"]["dark"]
     assert entry["instance"]["r2"][0] < 0.05  # nothing has been seen yet
     mixed = load_suite("meta-mix")
     told = adapt(untrained(mixed), mixed, mixed, trials=30)["tested"]["told_apart"]

@@ -99,8 +99,10 @@ def test_per_task_popart_and_filtered_imitation_see_a_task_whose_rewards_are_a_h
     ("memory", "critic", "conflict"),
     [
         ("transformer", "regression", ConflictConfig()),
-        ("gru", "two-hot", ConflictConfig(strategy="pcgrad")),
-        ("gru", "regression", ConflictConfig(strategy="cagrad", rescaling="popart")),
+        pytest.param("gru", "two-hot", ConflictConfig(strategy="pcgrad"), marks=pytest.mark.slow),
+        pytest.param(
+            "gru", "regression", ConflictConfig(strategy="cagrad", rescaling="popart"), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_ppo_learns_with_every_kind_of_remedy(
