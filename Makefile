@@ -46,7 +46,7 @@ demo: $(INSTALLED)
 
 # Two processes, each with one thread; the tests of a file stay together.
 test: lint
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m "not slow" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m "not slow" -n 2 --dist loadfile --durations=25
 
 slow: $(INSTALLED)
 	$(PYTHON) -m pytest -m slow

@@ -15,8 +15,12 @@ from tests.cli.conftest import SUITE, Answer, Call
 TRAIN = "train popgym-quick "
 MISTAKES = [
     # what was typed, what was expected, what was found
-    ("", "Expected one of {train, evaluate, compare, stress, suites, methods, report, play}", "Missing subcommand"),
-    ("bogus", "train, evaluate, compare, stress, suites, methods, report", "Unrecognized options: bogus"),
+    (
+        "",
+        "Expected one of {train, evaluate, adapt, compare, stress, suites, methods, report, play}",
+        "Missing subcommand",
+    ),
+    ("bogus", "train, evaluate, adapt, compare, stress, suites, methods, report", "Unrecognized options: bogus"),
     ("train", "A suite, or one task", "Missing"),
     ("train popgym-quik", "did you mean popgym-quick", "unknown suite 'popgym-quik'"),
     ("train Bogus", "known are: popgym-27, popgym-quick", "unknown suite 'Bogus'"),
@@ -27,7 +31,7 @@ MISTAKES = [
     (TRAIN + "--strategy pcgradd", "'pcgrad'", "invalid choice 'pcgradd'"),
     (TRAIN + "--rescaling popartt", "'popart'", "invalid choice 'popartt'"),
     (TRAIN + "--critic twohot", "'two-hot'", "invalid choice 'twohot'"),
-    (TRAIN + "--actor ppo", "'filtered', 'policy-gradient'", "invalid choice 'ppo'"),
+    (TRAIN + "--actor trpo", "'filtered', 'policy-gradient'", "invalid choice 'trpo'"),
     (TRAIN + "--memory lstm", "'transformer', 'gru'", "invalid choice 'lstm'"),
     (TRAIN + "--no-such-flag 1", "run.py train --help", "Unrecognized options: --no-such-flag"),
     (TRAIN + "--stratgy pcgrad", "Perhaps you meant: --strategy", "--stratgy"),
