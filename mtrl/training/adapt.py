@@ -26,6 +26,7 @@ from tasks.suite import Suite
 Floats = NDArray[np.float64]
 _MOST_SLOTS = 256
 _PROBED_TRIALS, _PROBED_TIMES = 1_000, 24
+_PROBED_NUMBERS = 20_000_000  # features beyond which no further trial's are kept
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,12 @@ class _Played:
     """[probed trial, step, width] what the memory gave before each action, zeros beyond the end."""
     instances: Floats | None
     """[probed trial, number] what the simulators drew; None: they do not tell."""
+    lengths: NDArray[np.int64]
+    """[probed trial] steps."""
+
+    def remembered(self, time: int) -> NDArray[np.float32]:
+        """What the memories gave at a step, of the probed trials that came so far: [trial, width]."""
+        return self.features[self.lengths > time, time]
 
 
 class _Watched(Player):
@@ -198,7 +205,7 @@ def _part(player: _Watched, trials: int, seed: int) -> dict[str, Any]:
         times = _times(steps)
         found["told_apart"] = {
             "time": times,
-            "accuracy": [told_apart([one.features[:, time] for one in played.values()]) for time in times],
+            "accuracy": [told_apart([one.remembered(time) for one in played.values()]) for time in times],
         }
     return found
 
@@ -210,32 +217,35 @@ def _play(player: _Watched, trials: int) -> _Played:
     rewards: list[list[float]] = [[] for _ in range(player.num_slots)]
     features: list[list[NDArray[np.float32]]] = [[] for _ in range(player.num_slots)]
     done: list[tuple[list[float], list[NDArray[np.float32]], dict[str, Any]]] = []
+    probed, kept = [True] * player.num_slots, 0
     while left.any():
         seen, paid, ended = player.watch()
         for slot in np.flatnonzero(left):
             rewards[slot].append(float(paid[slot]))
-            if len(done) < _PROBED_TRIALS:
+            if probed[slot]:
                 features[slot].append(seen[slot])
+                kept += seen.shape[1]
         for slot, summary in ended:
             if left[slot]:
                 left[slot] -= 1
-                done.append((rewards[slot], features[slot] if len(done) < _PROBED_TRIALS else [], summary))
+                done.append((rewards[slot], features[slot], summary))
             rewards[slot], features[slot] = [], []
+            probed[slot] = len(done) < _PROBED_TRIALS and kept < _PROBED_NUMBERS  # settled before a trial begins
     longest = max(len(one) for one, _, _ in done)
     by_step = np.full((len(done), longest), np.nan)
     for row, (one, _, _) in enumerate(done):
         by_step[row, : len(one)] = one
-    probed = [(kept, summary) for _, kept, summary in done if kept]
-    width = probed[0][0][0].shape[-1]
-    memory = np.zeros((len(probed), longest, width), np.float32)
-    for row, (kept, _) in enumerate(probed):
-        memory[row, : len(kept)] = kept
-    tell = all("instance" in summary for _, summary in probed)
+    looked_into = [(one, summary) for _, one, summary in done if one]
+    memory = np.zeros((len(looked_into), longest, looked_into[0][0][0].shape[-1]), np.float32)
+    for row, (one_memory, _) in enumerate(looked_into):
+        memory[row, : len(one_memory)] = one_memory
+    tell = all("instance" in summary for _, summary in looked_into)
     return _Played(
         attempts=np.array([summary["attempt_returns"] for _, _, summary in done]),
         rewards=by_step,
         features=memory,
-        instances=np.array([summary["instance"] for _, summary in probed], np.float64) if tell else None,
+        instances=np.array([summary["instance"] for _, summary in looked_into], np.float64) if tell else None,
+        lengths=np.array([len(one) for one, _ in looked_into]),
     )
 
 
@@ -262,7 +272,7 @@ def _entry(task: Any, played: _Played) -> dict[str, Any]:
         times = _times(played.features.shape[1])
         entry["instance"] = {
             "time": times,
-            "r2": [readable(played.features[:, time], played.instances) for time in times],
+            "r2": [readable(played.remembered(time), played.instances[played.lengths > time]) for time in times],
         }
     return entry
 
