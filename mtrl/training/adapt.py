@@ -46,7 +46,8 @@ class _Played:
 
     def remembered(self, time: int) -> NDArray[np.float32]:
         """What the memories gave at a step, of the probed trials that came so far: [trial, width]."""
-        return self.features[self.lengths > time, time]
+        found: NDArray[np.float32] = self.features[self.lengths > time, time]
+        return found
 
 
 class _Watched(Player):
