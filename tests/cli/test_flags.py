@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mtrl.commands import COMMANDS, CheckSuite, Evaluate, Methods, Play, Report, Suites, Train, parse
+from mtrl.commands import COMMANDS, Adapt, CheckSuite, Evaluate, Methods, Play, Report, Suites, Train, parse
 from mtrl.config import RunConfig
 from mtrl.presets import preset
 from mtrl.study.commands import Compare, Stress
@@ -26,7 +26,7 @@ def settings(config: RunConfig) -> list[tuple[str, Any]]:
 
 def test_the_readme_shows_every_command() -> None:
     kinds = {type(parse(shlex.split(line, comments=True))) for line in LINES}
-    assert kinds == {Train, Evaluate, Compare, Stress, Play, Suites, CheckSuite, Methods, Report}
+    assert kinds == {Train, Evaluate, Adapt, Compare, Stress, Play, Suites, CheckSuite, Methods, Report}
 
 
 def test_every_flag_that_the_readme_names_exists(call: Call) -> None:
