@@ -142,3 +142,25 @@ def test_a_code_beyond_its_space_is_refused() -> None:
         write(np.array([0, 11] + [0] * 145).reshape(7, 7, 3))
     with pytest.raises(ValueError, match=r"whole numbers of shape \(7, 7, 3\)"):
         write(np.zeros((7, 7, 3)))
+
+
+def test_what_keeps_its_form_and_what_becomes_the_vector_are_written_from_one_observation() -> None:
+    space = spaces.Dict(
+        {
+            "speed": spaces.Box(-1, 1, (2,)),
+            "grid": GRID,
+            "gear": spaces.Discrete(3),
+            "tokens": spaces.Box(0, 9, (4,), int),
+        }
+    )
+    interface = Interface(space, spaces.Discrete(2))
+    row, arrays = np.zeros(7, np.float32), {"grid": np.zeros((8, 8, 3), np.uint8), "tokens": np.zeros(6, np.int64)}
+    write = interface.writer(row, arrays)
+    space.seed(0)
+    for _ in range(3):
+        observation = space.sample()
+        write(observation)
+        np.testing.assert_array_equal(row[:5], [*np.eye(3)[observation["gear"]], *observation["speed"]])
+        np.testing.assert_array_equal(arrays["grid"][:7, :7], observation["grid"])
+        np.testing.assert_array_equal(arrays["tokens"][:4], observation["tokens"])
+        assert not row[5:].any() and not arrays["grid"][7:].any() and not arrays["tokens"][4:].any()
