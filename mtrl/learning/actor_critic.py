@@ -97,13 +97,7 @@ def task_losses(
 ) -> TaskLosses:
     """Losses of every task in the batch. The statistics of a normaliser of returns move here, unless `observe` is
     false."""
-    rows = Rows.of(batch)
-    observation = {key: value.flatten(0, 1) for key, value in batch.observation.items()}
-    sequences = Sequences(num_tasks=len(rows.sizes), exists=existing(batch.mask), generator=generator)
-    task = batch.task_ids.repeat_interleave(batch.mask.shape[1])
-    routes = Routes(task, exists=sequences.exists, generator=generator)
-    everything = agent.encode(observation, task, sequences, routes).flatten(0, 1)
-    now = Pick.apply(everything, rows.now)  # type: ignore[no-untyped-call]
+    rows, routes, everything, now = features_of(agent, batch, generator)
     after = everything.detach().index_select(0, rows.now + 1)
     discount = agent.discounts * (~rows.terminated)[:, None]
     with task_rows(rows.sizes):
@@ -112,10 +106,8 @@ def task_losses(
         target = lambda_targets(
             rows.reward, rows.terminated, following.value, agent.discounts, rows.now, config.return_lambda
         )
-        if observe and agent.normaliser.normalises_returns:
-            affines = [c.affine for c in (agent.critic, agent.target_critic) if c.affine is not None]
-            all_targets, task, reward, slope = agent.rows_of_all(target, rows.task, rows.reward, discount)
-            agent.normaliser.observe_returns(all_targets, task, affines, rewards=reward, discounts=slope)
+        if observe:
+            observe_returns(agent, target, rows)
         features = agent.critic.features(now)
         outputs = agent.critic.of_action(features, rows.action, rows.task)
     if following.distribution is None:
@@ -176,6 +168,27 @@ def task_losses(
         experts=[partial(use_of, routing, rows.now, rows.group, len(rows.sizes)) for routing in routes.routings],
         metrics=metrics,
     )
+
+
+def features_of(agent: Agent, batch: Batch, generator: torch.Generator) -> tuple[Rows, Routes, Tensor, Tensor]:
+    """The rows of a batch, how mixtures of experts were used, the backbone's features of all steps [sequence x time,
+    width], and those of the rows [row, width]."""
+    rows = Rows.of(batch)
+    observation = {key: value.flatten(0, 1) for key, value in batch.observation.items()}
+    sequences = Sequences(num_tasks=len(rows.sizes), exists=existing(batch.mask), generator=generator)
+    task = batch.task_ids.repeat_interleave(batch.mask.shape[1])
+    routes = Routes(task, exists=sequences.exists, generator=generator)
+    everything = agent.encode(observation, task, sequences, routes).flatten(0, 1)
+    return rows, routes, everything, _Pick.apply(everything, rows.now)  # type: ignore[no-untyped-call]
+
+
+def observe_returns(agent: Agent, target: Float[Tensor, "row discount"], rows: Rows) -> None:
+    """Let the normaliser of returns, if there is one, move its statistics; critics keep their values."""
+    if agent.normaliser.normalises_returns:
+        affines = [c.affine for c in (agent.critic, agent.target_critic) if c.affine is not None]
+        slope = agent.discounts * (~rows.terminated)[:, None]
+        targets, task, reward, slope = agent.rows_of_all(target, rows.task, rows.reward, slope)
+        agent.normaliser.observe_returns(targets, task, affines, rewards=reward, discounts=slope)
 
 
 @dataclass(frozen=True)
@@ -263,7 +276,7 @@ def read_values(agent: Agent, outputs: Tensor, row_task: Tensor) -> Float[Tensor
     return agent.normaliser.denormalise(agent.value_target.decode(outputs), row_task.clamp_max(agent.num_tasks - 1))
 
 
-class Pick(torch.autograd.Function):
+class _Pick(torch.autograd.Function):
     """`x[index]` along the first axis for indices that do not repeat: the backward pass writes where autograd's own
     would add."""
 

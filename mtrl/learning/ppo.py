@@ -20,11 +20,9 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from conflict.engine.rows import task_rows
-from mtrl.agent.encoders.timestep import Sequences
-from mtrl.agent.experts.routes import Routes
 from mtrl.agent.experts.use import use_of
-from mtrl.learning.actor_critic import Pick, Rows, TaskLosses, read_values
-from mtrl.learning.batch import Batch, Estimates, existing
+from mtrl.learning.actor_critic import Rows, TaskLosses, features_of, observe_returns, read_values
+from mtrl.learning.batch import Batch, Estimates
 from mtrl.learning.config import LearningConfig
 from mtrl.learning.objectives import clipped_surrogate, mean_by_task, spread_by_task
 from mtrl.learning.returns import lambda_targets
@@ -83,23 +81,14 @@ def ppo_losses(
     thought = batch.estimates
     if thought is None:
         raise ValueError("ppo: expected a batch of a rollout, with what was thought of it; got one of a replay")
-    rows = Rows.of(batch)
-    observation = {key: value.flatten(0, 1) for key, value in batch.observation.items()}
-    sequences = Sequences(num_tasks=len(rows.sizes), exists=existing(batch.mask), generator=generator)
-    task = batch.task_ids.repeat_interleave(batch.mask.shape[1])
-    routes = Routes(task, exists=sequences.exists, generator=generator)
-    everything = agent.encode(observation, task, sequences, routes).flatten(0, 1)
-    now = Pick.apply(everything, rows.now)  # type: ignore[no-untyped-call]
+    rows, routes, _, now = features_of(agent, batch, generator)
     target = thought.target.flatten(0, 2)[rows.place]
     before = thought.log_prob.flatten()[rows.place]
     advantage = thought.advantage.flatten()[rows.place]
     with task_rows(rows.sizes):
         params = agent.policy(now, rows.allowed, rows.task)
-        if observe and agent.normaliser.normalises_returns:
-            affines = [c.affine for c in (agent.critic, agent.target_critic) if c.affine is not None]
-            slope = agent.discounts * (~rows.terminated)[:, None]
-            all_targets, of_task, reward, slope = agent.rows_of_all(target, rows.task, rows.reward, slope)
-            agent.normaliser.observe_returns(all_targets, of_task, affines, rewards=reward, discounts=slope)
+        if observe:
+            observe_returns(agent, target, rows)
         outputs = agent.critic.of_state(agent.critic.features(now), rows.task)
     critic_row = agent.value_target.loss(outputs, agent.normaliser.normalise(target, rows.task)).mean(dim=(0, 2))
     change = agent.policy.log_prob(params, rows.action)[:, agent.acting] - before

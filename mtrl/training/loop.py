@@ -4,7 +4,6 @@ Whoever consumes the records decides what becomes of them: files, TensorBoard, a
 asking.
 """
 
-import dataclasses
 import json
 import os
 import time
@@ -23,7 +22,7 @@ from mtrl.training.build import build_agent, build_replay, build_rescaling, buil
 from mtrl.training.checkpoint import CheckpointError, Checkpoints
 from mtrl.training.collect import Collector
 from mtrl.training.evaluate import evaluate
-from mtrl.training.ranks import Ranks
+from mtrl.training.ranks import Ranks, on_this_rank
 from mtrl.training.records import floats, heads_record, losses_by_task
 from mtrl.training.sampling import TaskSampler
 from mtrl.training.snapshot import check_same_run, put_back, snapshot
@@ -72,7 +71,7 @@ class Run:
 
     def __init__(self, config: RunConfig, out: Path) -> None:
         self.ranks = Ranks.of_environment(config.loop.device)
-        config = _on_this_rank(config, self.ranks)
+        config = on_this_rank(config, self.ranks)
         self.config, self.suite = config, build_suite(config)
         self.checkpoints = Checkpoints(out if self.ranks.index == 0 else out / "ranks" / str(self.ranks.index))
         seed = self.ranks.seed(config.loop.seed)
@@ -321,21 +320,6 @@ class Run:
             check_same_run(found.state["config"], self.config, newest)
             put_back(self, found)
             self.started = time.monotonic()
-
-
-def _on_this_rank(config: RunConfig, ranks: Ranks) -> RunConfig:
-    """This process's share of slots, replay and batch."""
-    if ranks.count == 1:
-        return config
-    collect = dataclasses.replace(
-        config.collect,
-        slots=ranks.share(config.collect.slots, "slots"),
-        steps_per_update=ranks.share(config.collect.steps_per_update, "steps_per_update"),
-        replay_steps=max(1, config.collect.replay_steps // ranks.count),
-    )
-    update = dataclasses.replace(config.update, sequences=ranks.share(config.update.sequences, "sequences"))
-    loop = dataclasses.replace(config.loop, device=ranks.device(config.loop.device))
-    return dataclasses.replace(config, collect=collect, update=update, loop=loop)
 
 
 def _due(every: int, before: int, now: int) -> bool:

@@ -5,11 +5,14 @@ all is made so here: losses and gradients are averaged, rows that statistics are
 the run of one, spread over N machines or cores, and not a run with N times the batch.
 """
 
+import dataclasses
 import os
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, distributed, nn
+
+from mtrl.config import RunConfig
 
 
 class Ranks:
@@ -100,3 +103,18 @@ class Ranks:
         parts = [torch.empty_like(padded) for _ in sizes]
         distributed.all_gather(parts, padded, group=self.group)
         return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+
+def on_this_rank(config: RunConfig, ranks: Ranks) -> RunConfig:
+    """This process's share of slots, replay and batch."""
+    if ranks.count == 1:
+        return config
+    collect = dataclasses.replace(
+        config.collect,
+        slots=ranks.share(config.collect.slots, "slots"),
+        steps_per_update=ranks.share(config.collect.steps_per_update, "steps_per_update"),
+        replay_steps=max(1, config.collect.replay_steps // ranks.count),
+    )
+    update = dataclasses.replace(config.update, sequences=ranks.share(config.update.sequences, "sequences"))
+    loop = dataclasses.replace(config.loop, device=ranks.device(config.loop.device))
+    return dataclasses.replace(config, collect=collect, update=update, loop=loop)
