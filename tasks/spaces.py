@@ -4,164 +4,20 @@ Images, grids and words keep their form and all else becomes one vector, each pa
 0 .. n-1, continuous ones numbers in [-1, 1].
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from tasks.flatten import LARGEST, Flattener, Row, Write, flattener
 from tasks.registry import make_simulator
 from tasks.task import ARRAYS, VECTOR, Task
-
-# Every finite float32, so that the space says what is promised: any number, but never NaN and never infinity.
-LARGEST = float(np.finfo(np.float32).max)
-
-Row: TypeAlias = NDArray[np.float32]
-_FEW = 12  # numbers, up to which Python handles them faster one by one than NumPy all together
-
-Write: TypeAlias = Callable[[Any], None]
-"""Writes one observation to where it was made for, over the last one.
-
-Raises:
-    ValueError: the observation is not of the space, or holds a NaN or an infinity.
-    TypeError: it is something else altogether.
-"""
-
-
-class Flattener(Protocol):
-    """Writes observations of one space as numbers."""
-
-    width: int
-
-    def writer(self, row: Row) -> Write:
-        """What writes into this row of ``width`` numbers, which holds zeros now and is written by nothing else."""
-
-
-def _settable(row: Row) -> Any:
-    """The row as what sets one number twice as fast as an array does."""
-    return memoryview(row)  # type: ignore[arg-type]
-
-
-class OneHot:
-    """Discrete: a one at the value's place."""
-
-    def __init__(self, space: "spaces.Discrete[Any]") -> None:
-        self.width, self.start = int(space.n), int(space.start)
-
-    def writer(self, row: Row) -> Write:
-        """See `Flattener`."""
-        width, start, numbers, last = self.width, self.start, _settable(row), 0
-
-        def write(observation: Any) -> None:
-            nonlocal last
-            place = int(observation) - start
-            if not 0 <= place < width or place + start != observation:
-                raise ValueError(f"expected an integer from {start} to {start + width - 1}, got {observation!r}")
-            numbers[last] = 0.0
-            numbers[place] = 1.0
-            last = place
-
-        return write
-
-
-class OneHots:
-    """MultiDiscrete: the one-hots of all its entries, one after the other."""
-
-    def __init__(self, space: spaces.MultiDiscrete) -> None:
-        self.space, self.width = space, int(space.nvec.sum())
-
-    def writer(self, row: Row) -> Write:
-        """See `Flattener`."""
-        shape, low = self.space.nvec.shape, self.space.start.ravel().astype(np.int64)
-        sizes = self.space.nvec.ravel().astype(np.int64)
-        high, to_place = low + sizes - 1, np.cumsum(sizes) - sizes - low
-        numbers, last = _settable(row), (np.cumsum(sizes) - sizes).tolist()
-        entries = list(zip(to_place.tolist(), low.tolist(), high.tolist(), strict=True))
-
-        def checked(observation: Any) -> NDArray[Any]:
-            array = np.asarray(observation)
-            if array.shape != shape:
-                raise ValueError(f"expected integers of shape {shape}, got shape {array.shape}")
-            return array.ravel()
-
-        def refuse(values: NDArray[Any], observation: Any) -> None:
-            i = int(np.flatnonzero(~((low <= values) & (values <= high) & (values % 1 == 0)))[0])
-            raise ValueError(f"expected an integer from {low[i]} to {high[i]}, got {values[i]} in {observation!r}")
-
-        def write_few(observation: Any) -> None:
-            values = checked(observation)
-            for i, (value, (shift, least, most)) in enumerate(zip(values.tolist(), entries, strict=True)):
-                if not (least <= value <= most and value % 1 == 0):  # also when comparing with a NaN
-                    refuse(values, observation)
-                numbers[last[i]] = 0.0
-                last[i] = place = shift + int(value)
-                numbers[place] = 1.0
-
-        def write_many(observation: Any) -> None:
-            values = checked(observation)
-            if not ((low <= values) & (values <= high) & (values % 1 == 0)).all():
-                refuse(values, observation)
-            row.fill(0.0)
-            row[values.astype(np.int64) + to_place] = 1.0
-
-        return write_few if sizes.size <= _FEW else write_many
-
-
-class Numbers:
-    """Box and MultiBinary: the numbers as they are.
-
-    Bounds are not checked: many simulators overstep theirs a little, and nothing here relies on them.
-    """
-
-    def __init__(self, space: "spaces.Box | spaces.MultiBinary") -> None:
-        self.shape = space.shape
-        self.width = prod(self.shape)
-
-    def writer(self, row: Row) -> Write:
-        """See `Flattener`."""
-        shape, many = self.shape, self.width > 32
-
-        def write(observation: Any) -> None:
-            array = np.asarray(observation)
-            if array.shape != shape:
-                raise ValueError(f"expected numbers of shape {shape}, got shape {array.shape}")
-            flat = array.ravel()
-            if many:
-                finite = bool(np.abs(flat).max() <= LARGEST)
-            else:
-                finite = all(-LARGEST <= value <= LARGEST for value in flat.tolist())
-            if not finite:  # also when comparing with a NaN
-                raise ValueError(f"expected finite float32 numbers, got {observation!r}")
-            row[:] = flat
-
-        return write
-
-
-class Sequenced:
-    """Tuple and Dict (by sorted key): the parts, one after the other."""
-
-    def __init__(self, keys: list[Any], parts: list[Flattener]) -> None:
-        self.width = sum(part.width for part in parts)
-        first = np.cumsum([0, *(part.width for part in parts[:-1])]).tolist()
-        self.parts = list(zip(keys, parts, first, strict=True))
-
-    def writer(self, row: Row) -> Write:
-        """See `Flattener`."""
-        writers = [(key, part.writer(row[first : first + part.width])) for key, part, first in self.parts]
-
-        def write(observation: Any) -> None:
-            if len(observation) != len(writers):
-                raise ValueError(f"expected {len(writers)} parts, got {len(observation)} in {observation!r}")
-            for key, write_part in writers:
-                write_part(observation[key])
-
-        return write
-
 
 _IMAGE_SIDE = 16
 
@@ -326,25 +182,6 @@ def _bounded(space: spaces.Box) -> Continuous:
     if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
         raise ValueError(f"expected continuous actions with finite bounds, got {space}")
     return Continuous(space)
-
-
-def flattener(space: "spaces.Space[Any]") -> Flattener:
-    """The writer for a space: Discrete, MultiDiscrete, MultiBinary, Box, and Tuple or Dict of these."""
-    match space:
-        case spaces.Discrete():
-            return OneHot(space)
-        case spaces.MultiDiscrete():
-            return OneHots(space)
-        case spaces.Box() | spaces.MultiBinary():
-            return Numbers(space)
-        case spaces.Tuple():
-            return Sequenced(list(range(len(space.spaces))), [flattener(part) for part in space.spaces])
-        case spaces.Dict():
-            keys = sorted(space.spaces)
-            return Sequenced(keys, [flattener(space.spaces[key]) for key in keys])
-    raise ValueError(
-        f"expected observations that can be flattened (Discrete, MultiDiscrete, Box, Tuple, Dict), got {space}"
-    )
 
 
 def numbered_actions(space: "spaces.Space[Any]") -> tuple[Any, ...]:

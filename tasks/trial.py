@@ -14,8 +14,8 @@ import numpy as np
 
 from tasks.buffers import Buffers, pack_record, place
 from tasks.draw import Draw, draw_trial, generator_at
+from tasks.flatten import LARGEST
 from tasks.registry import make_simulator
-from tasks.spaces import LARGEST
 from tasks.task import VECTOR
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from mtrl.agent.experts.config import ExpertsConfig
 from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
-from tasks.spaces import LARGEST
+from tasks.flatten import LARGEST
 from tests.mtrl.builders import LEARNING, SMALL, batch
 
 SMALL_ENCODERS = replace(SMALL, image_channels=(4, 6), image_blocks=1, image_chunk=5, grid_channels=6, token_width=8)

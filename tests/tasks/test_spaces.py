@@ -7,7 +7,8 @@ import pytest
 from gymnasium import spaces
 from gymnasium.spaces.utils import flatdim, flatten
 
-from tasks.spaces import Interface, Kept, flattener, numbered_actions
+from tasks.flatten import flattener
+from tasks.spaces import Interface, Kept, numbered_actions
 
 SPACES = [
     spaces.Discrete(5),

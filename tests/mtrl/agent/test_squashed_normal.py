@@ -18,7 +18,7 @@ from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
 from mtrl.training.config import UpdateConfig
 from mtrl.training.update import Updater
-from tasks.spaces import LARGEST
+from tasks.flatten import LARGEST
 from tests.mtrl.builders import SMALL
 
 ROWS, SIZE, DISCOUNTS = 6, 3, 2
