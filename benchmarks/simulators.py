@@ -5,6 +5,8 @@
 In one run alternate: the bare simulator with random actions, reset whenever an episode ends; the same task as trials in
 one slot and in many slots of this process, and in as many slots of one and of two worker processes. A ratio is the
 median of the rounds' ratios, so that a busy machine slows both sides alike: many short rounds are better than few long.
+What the machine allows is in the same rounds, in brackets: as many bare simulators as slots, one after the other in a
+loop, next to one; and bare loops in two processes that share nothing and wait for nobody, next to one process.
 Procgen's bare loop is its own Python interface without threads; the others' is Gymnasium's `step`. Memory is what the
 second of two simulators of a task adds to a process; loading is the time until a suite's spaces are known, in a fresh
 process, simulators' libraries included.
@@ -12,11 +14,15 @@ process, simulators' libraries included.
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import cycle
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -33,24 +39,26 @@ TASKS = (
 SUITES = ("popgym-27", "babyai-68", "procgen-16", "babyai-quick", "procgen-quick")
 
 
-def bare(task_id: str) -> Callable[[int], object]:
-    """Plays so many steps of the simulator as its authors ship it."""
+def bare(task_id: str, count: int = 1) -> Callable[[int], object]:
+    """Plays so many steps of the simulator as its authors ship it; of so many of them, one after the other."""
     source, _, name = task_id.partition(":")
     if source == "procgen":
-        return _bare_procgen(name)
-    if source == "babyai":
-        import gymnasium
-        import minigrid  # noqa: F401  # registers its ids
+        return _bare_procgen(name, count)
+    envs: list[Any] = []
+    for seed in range(count):
+        if source == "babyai":
+            import gymnasium
+            import minigrid  # noqa: F401  # registers its ids
 
-        env: Any = gymnasium.make(f"BabyAI-{name}-v0").unwrapped
-    else:
-        env = make_simulator(load_suite(task_id).tasks[0])
+            envs.append(gymnasium.make(f"BabyAI-{name}-v0").unwrapped)
+        else:
+            envs.append(make_simulator(load_suite(task_id).tasks[0]))
+        envs[-1].reset(seed=seed)
     generator = np.random.default_rng(0)
-    actions = int(env.action_space.n)
-    env.reset(seed=0)
+    actions = int(envs[0].action_space.n)
 
     def play(steps: int) -> None:
-        for action in generator.integers(actions, size=steps).tolist():
+        for env, action in zip(cycle(envs), generator.integers(actions, size=steps).tolist(), strict=False):
             _, _, terminated, truncated, _ = env.step(action)
             if terminated or truncated:
                 env.reset()
@@ -58,14 +66,14 @@ def bare(task_id: str) -> Callable[[int], object]:
     return play
 
 
-def _bare_procgen(name: str) -> Callable[[int], object]:
+def _bare_procgen(name: str, count: int) -> Callable[[int], object]:
     from procgen import ProcgenGym3Env  # type: ignore[import-untyped]
 
-    env = ProcgenGym3Env(num=1, env_name=name, distribution_mode="easy", num_threads=0)
+    envs = [ProcgenGym3Env(num=1, env_name=name, distribution_mode="easy", num_threads=0) for _ in range(count)]
     generator = np.random.default_rng(0)
 
     def play(steps: int) -> None:
-        for action in generator.integers(15, size=(steps, 1)):
+        for env, action in zip(cycle(envs), generator.integers(15, size=(steps, 1)), strict=False):
             env.act(action)
             env.observe()
 
@@ -85,6 +93,41 @@ def through(suite: Suite, slots: int, workers: int) -> tuple[Callable[[int], obj
     return play, envs.close
 
 
+class Apart:
+    """Bare loops of one task in processes of their own."""
+
+    def __init__(self, task_id: str, count: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.ends = []
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            context.Process(target=_play_apart, args=(task_id, theirs), daemon=True).start()
+            self.ends.append(ours)
+        for end in self.ends:
+            end.recv()
+
+    def play(self, steps: int, processes: int) -> None:
+        """So many steps in all, shared among so many of the processes."""
+        ends = self.ends[:processes]
+        for end in ends:
+            end.send(steps // processes)
+        for end in ends:
+            end.recv()
+
+    def close(self) -> None:
+        """End them."""
+        for end in self.ends:
+            end.send(None)
+
+
+def _play_apart(task_id: str, end: Connection) -> None:
+    play = bare(task_id)
+    end.send(None)
+    while (steps := end.recv()) is not None:
+        play(steps)
+        end.send(None)
+
+
 def rate(play: Callable[[int], object], steps: int) -> float:
     """Steps a second."""
     start = time.perf_counter()
@@ -95,8 +138,14 @@ def rate(play: Callable[[int], object], steps: int) -> float:
 def measure(task_id: str, repeats: int, seconds: float, slots: int) -> dict[str, Any]:
     """One task's row."""
     suite = load_suite(task_id, invalid_actions="mask")
-    ways = {"bare": bare(task_id)}
-    ends = []
+    apart = Apart(task_id, 2)
+    ways: dict[str, Callable[[int], object]] = {
+        "bare": bare(task_id),
+        "many bare": bare(task_id, slots),
+        "1 process": partial(apart.play, processes=1),
+        "2 processes": partial(apart.play, processes=2),
+    }
+    ends: list[Callable[[], object]] = [apart.close]
     for name, count, workers in (
         ("1 slot", 1, 0),
         ("slots", slots, 0),
@@ -123,8 +172,10 @@ def measure(task_id: str, repeats: int, seconds: float, slots: int) -> dict[str,
         "bare": statistics.median(rates["bare"]),
         "one_slot": ratio("1 slot"),
         "slots": ratio("slots"),
+        "slots_bare": ratio("many bare"),
         "worker": ratio("1 worker"),
         "two_workers": ratio("2 workers", "1 worker"),
+        "two_bare": ratio("2 processes", "1 process"),
         "mib_per_simulator": extra_memory(task_id),
         "repeats": repeats,
     }
@@ -179,6 +230,11 @@ def _fresh(program: str, *arguments: str) -> str:
     return done.stdout.split()[-1]
 
 
+def bracketed(ratio: float) -> str:
+    """A ratio of bare simulators."""
+    return f"({ratio:.2f})".rjust(8)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -191,17 +247,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = parser.parse_args(argv)
     rows = []
     if not given.json:
-        slots = f"{given.slots} slots"
-        print(f"{'task':34}{'bare':>10}{'1 slot':>9}{slots:>10}{'1 worker':>10}{'2 of 1':>8}{'MiB each':>10}")
+        ours = f"{'1 slot':>9}{f'{given.slots} slots':>10}{'(bare)':>8}{'1 worker':>10}{'2 of 1':>8}{'(bare)':>8}"
+        print(f"{'task':34}{'bare':>10}{ours}{'MiB':>7}")
     for task in given.tasks:
         row = measure(task, given.repeats, given.seconds, given.slots)
         rows.append(row)
         if not given.json:
-            numbers = "".join(
-                f"{row[key]:>{width}.2f}"
-                for key, width in (("one_slot", 9), ("slots", 10), ("worker", 10), ("two_workers", 8))
+            numbers = (
+                f"{row['one_slot']:>9.2f}{row['slots']:>10.2f}{bracketed(row['slots_bare'])}{row['worker']:>10.2f}"
             )
-            print(f"{task:34}{row['bare']:>8,.0f}/s{numbers}{row['mib_per_simulator']:>10.2f}", flush=True)
+            numbers += f"{row['two_workers']:>8.2f}{bracketed(row['two_bare'])}{row['mib_per_simulator']:>7.2f}"
+            print(f"{task:34}{row['bare']:>8,.0f}/s{numbers}", flush=True)
     loads = {suite: load_seconds(suite) for suite in given.suites}
     if given.json:
         print(json.dumps({"tasks": rows, "load_seconds": loads}, indent=1))

@@ -1,6 +1,8 @@
 """Observations as numbers: writers that bring what a simulator shows into one row, checked on the way."""
 
+import contextlib
 from collections.abc import Callable
+from itertools import accumulate
 from math import prod
 from typing import Any, Protocol, TypeAlias
 
@@ -13,6 +15,7 @@ LARGEST = float(np.finfo(np.float32).max)
 
 Row: TypeAlias = NDArray[np.float32]
 _FEW = 12  # numbers, up to which Python handles them faster one by one than NumPy all together
+_REMEMBERED = 2**20  # bytes that all observations of a space may take to be kept as they are written
 
 Write: TypeAlias = Callable[[Any], None]
 """Writes one observation to where it was made for, over the last one.
@@ -136,8 +139,7 @@ class Sequenced:
     """Tuple and Dict (by sorted key): the parts, one after the other."""
 
     def __init__(self, keys: list[Any], parts: list[Flattener]) -> None:
-        self.width = sum(part.width for part in parts)
-        first = np.cumsum([0, *(part.width for part in parts[:-1])]).tolist()
+        *first, self.width = accumulate((part.width for part in parts), initial=0)
         self.parts = list(zip(keys, parts, first, strict=True))
 
     def writer(self, row: Row) -> Write:
@@ -153,8 +155,49 @@ class Sequenced:
         return write
 
 
+class Remembered:
+    """A space of few observations: what was written for each when it was first seen, and is copied from then on."""
+
+    def __init__(self, part: Flattener) -> None:
+        self.part, self.width = part, part.width
+        self.known: dict[Any, bytes] = {}
+
+    def writer(self, row: Row) -> Write:
+        """See `Flattener`."""
+        known, first_seen = self.known, np.zeros(self.width, np.float32)
+        write_part, numbers = self.part.writer(first_seen), memoryview(row).cast("B")  # type: ignore[arg-type]
+
+        def write(observation: Any) -> None:
+            try:
+                numbers[:] = known[observation]
+                return
+            except (KeyError, TypeError):  # not seen before, or no key, as a list or an array
+                pass
+            write_part(observation)
+            numbers[:] = written = first_seen.tobytes()
+            with contextlib.suppress(TypeError):
+                known[observation] = written
+
+        return write
+
+
 def flattener(space: "spaces.Space[Any]") -> Flattener:
     """The writer for a space: Discrete, MultiDiscrete, MultiBinary, Box, and Tuple or Dict of these."""
+    part = _flattener(space)
+    return Remembered(part) if 0 < 4 * part.width * _count(space) <= _REMEMBERED else part
+
+
+def _count(space: "spaces.Space[Any]") -> float:
+    """How many observations a Discrete or a tuple of them has; infinity for the others, which cannot be keys."""
+    match space:
+        case spaces.Discrete():
+            return int(space.n)
+        case spaces.Tuple():
+            return prod(_count(part) for part in space.spaces)
+    return float("inf")
+
+
+def _flattener(space: "spaces.Space[Any]") -> Flattener:
     match space:
         case spaces.Discrete():
             return OneHot(space)

@@ -23,6 +23,8 @@ SPACES = [
     spaces.Box(0, 1, ()),
     spaces.Tuple((spaces.Discrete(2), spaces.Box(-1, 1, (2,)), spaces.Tuple((spaces.Discrete(3),)))),
     spaces.Dict({"b": spaces.Discrete(2), "a": spaces.MultiDiscrete([2, 2])}),
+    spaces.Tuple((spaces.Discrete(2), spaces.Tuple((spaces.Discrete(3, start=4), spaces.Discrete(2))))),
+    spaces.Tuple((spaces.Discrete(2), spaces.Discrete(1000))),
 ]
 
 
@@ -38,6 +40,25 @@ def test_it_agrees_with_gymnasiums_own_flattening(space: "spaces.Space[Any]") ->
         write(observation)
         np.testing.assert_array_equal(row[3:-4], flatten(space, observation).astype(np.float32))
         assert not row[:3].any() and not row[-4:].any()
+
+
+def test_what_has_been_seen_is_written_the_same_from_memory_in_every_row() -> None:
+    flat = flattener(spaces.Tuple((spaces.Discrete(2), spaces.Discrete(3))))
+    rows = np.zeros((2, 5), np.float32)
+    first, second = flat.writer(rows[0]), flat.writer(rows[1])
+    for observation in ((0, 2), (1, 1), (0, 2), [1, 0], np.array([0, 2]), (1.0, True), (np.int64(0), np.int64(2))):
+        first(observation)
+        second(observation)
+        for row in rows:
+            expected = np.concatenate([np.eye(2)[int(observation[0])], np.eye(3)[int(observation[1])]])
+            np.testing.assert_array_equal(row, expected)
+    for wrong in ((0, 3), (2, 0), (0.5, 0), (0, 2, 1)):
+        with pytest.raises(ValueError, match="expected"):
+            first(wrong)
+    with pytest.raises(TypeError):
+        first(None)
+    with pytest.raises(ValueError, match="NaN"):
+        first((float("nan"), 0))
 
 
 @pytest.mark.parametrize("space", [spaces.Text(5), spaces.Graph(spaces.Box(0, 1, (2,)), None)], ids=str)
