@@ -1,6 +1,7 @@
 """One task on its way into a suite: where it was written, and what is known of it already."""
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,14 @@ class Entry:
     held_out: bool
     task: Task | None
     """None: it could not be made, and a problem says why."""
+
+
+def matching(pattern: str, names: Iterable[str]) -> list[str]:
+    """The names that a pattern with * (any text) or ? (any letter) stands for; a name stands for itself."""
+    names = list(names)
+    if pattern in names or not set(pattern) & set("*?"):
+        return [pattern] if pattern in names else []
+    return [name for name in names if fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))]
 
 
 def build_entry(fields: Mapping[str, Any], place: Place, id_place: Place, problems: Problems) -> Entry:

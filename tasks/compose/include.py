@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.compose.entry import Entry, check_extra, overridden
+from tasks.compose.entry import Entry, check_extra, matching, overridden
 from tasks.compose.fields import SHARED, read_fields
 from tasks.compose.marked import Marked
 from tasks.compose.problems import Place, Problems
@@ -112,12 +112,21 @@ def _names(key: str, item: Marked, entries: list[Entry], problems: Problems) -> 
     if not isinstance(names, list):
         problems.add(listed.place, f"{key}: expected a list of task names, found {listed.kind}", "write e.g. [A, B]")
         return None
-    return tuple(name.value for name in names if _is_there(key, name, entries, item, problems))
-
-
-def _is_there(key: str, name: Marked, entries: list[Entry], item: Marked, problems: Problems) -> bool:
     known = [entry.name for entry in entries]
-    if isinstance(name.value, str) and name.value in known:
+    there = (name for name in names if _is_there(key, name, entries, item, problems, matching))
+    return tuple(dict.fromkeys(found for name in there for found in matching(name.value, known)))
+
+
+def _is_there(
+    key: str,
+    name: Marked,
+    entries: list[Entry],
+    item: Marked,
+    problems: Problems,
+    found_in: Callable[[str, list[str]], object] = lambda name, known: name in known,
+) -> bool:
+    known = [entry.name for entry in entries]
+    if isinstance(name.value, str) and found_in(name.value, known):
         return True
     suite = item.value["suite"].value
     found = repr(name.value) if isinstance(name.value, str) else name.kind

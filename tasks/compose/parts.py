@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tasks.compose.entry import with_fields
+from tasks.compose.entry import matching, with_fields
 from tasks.registry import nearest
 from tasks.suite import Suite
 from tasks.task import Task
@@ -28,8 +28,8 @@ def including(
     """A suite with some of its tasks, under other names, with other settings; what ``include:`` does in a file.
 
     Args:
-        only: names of the tasks to keep, in this order; None: all.
-        without: names of the tasks to leave out.
+        only: names of the tasks to keep, in this order, or patterns such as ``"*Easy"``; None: all.
+        without: names or patterns of the tasks to leave out.
         rename: old name -> new name.
         prefix: put before the names that are not renamed.
         split: "train" or "test": which half the tasks go to; None: as they are.
@@ -39,17 +39,18 @@ def including(
     """
     tasks = {task.name: task for task in suite.all_tasks}
     held_out = {task.name for task in suite.held_out}
-    rename, without = rename or {}, tuple(without)
-    kept = list(tasks) if only is None else list(only)
-    for name in (*kept, *without, *rename):
-        if name not in tasks:
+    rename, without, only = rename or {}, tuple(without), ["*"] if only is None else list(only)
+    for name in (*only, *without, *rename):
+        if name not in tasks and (name in rename or not matching(name, tasks)):
             raise ValueError(f"suite {suite.name!r} has no task {name!r}; {nearest(name, tasks)}")
+    kept = dict.fromkeys(name for pattern in only for name in matching(pattern, tasks))
+    left_out = {name for pattern in without for name in matching(pattern, tasks)}
     if split not in (None, "train", "test"):
         raise ValueError(f"expected split 'train', 'test' or None, found {split!r}")
     train: list[Task] = []
     test: list[Task] = []
     for name in kept:
-        if name not in without:
+        if name not in left_out:
             task = replace(with_fields(tasks[name], fields), name=rename.get(name, prefix + name))
             (test if split == "test" or (split is None and name in held_out) else train).append(task)
     return replace(suite, tasks=tuple(train), held_out=tuple(test), like=None)

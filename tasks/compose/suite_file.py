@@ -143,7 +143,13 @@ def _task(item: Marked, defaults: Mapping[str, Any], problems: Problems) -> Entr
         what = f"expected a task's id or a mapping with one, found {item.kind}"
         problems.add(item.place, what, "write e.g. - popgym:RepeatFirstEasy")
         return None
-    own = read_fields(item, ENTRY, problems)
+    misplaced = [key for key in item.value if key in ("include", *SELECTING)]
+    for key in misplaced:
+        where = "beside tasks:" if key == "include" else "in include:, which stands beside tasks:"
+        problems.add(item.keys[key], f"{key!r} is no setting of a task", f"write it {where} (docs/suites.md)")
+    own = read_fields(item, ENTRY, problems, also=tuple(misplaced))
+    if misplaced:
+        return None
     if "id" not in item.value and "make" not in item.value:
         problems.add(item.place, "a task without id", "write id: source:name, or make: module:factory")
     options = {**defaults.get("options", {}), **own.get("options", {})}

@@ -85,6 +85,26 @@ def test_an_include_alone_is_the_suite_itself(load: Load) -> None:
         assert (suite.tasks, suite.invalid_actions) == (original.tasks, original.invalid_actions)
 
 
+def test_patterns_choose_every_task_that_they_match_once(load: Load) -> None:
+    suite = load(
+        """
+        include:
+        - suite: popgym-27
+          only: ["*LowerEasy", "Repeat*Easy", RepeatFirstHard, "RepeatFirst????"]
+        - suite: popgym-27
+          except: ["*Easy", "*Medium", "Count*"]
+          prefix: hard/
+        """
+    )
+    names = [task.name for task in load_suite("popgym-27").tasks]
+    repeat = [name for name in names if name in ("RepeatFirstEasy", "RepeatPreviousEasy")]
+    first = ["HigherLowerEasy", *repeat, "RepeatFirstHard"]
+    hard = [f"hard/{name}" for name in names if name.endswith("Hard") and not name.startswith("Count")]
+    assert [task.name for task in suite.tasks] == first + hard
+    in_python = including(load_suite("popgym-27"), only=["*LowerEasy", "Repeat*Easy"], without=["RepeatP*"])
+    assert [task.name for task in in_python.tasks] == ["HigherLowerEasy", "RepeatFirstEasy"]
+
+
 def test_only_except_rename_prefix_and_overrides(load: Load) -> None:
     suite = load("""
         invalid_actions: random
