@@ -1,5 +1,6 @@
 """The report of a study: one self-contained HTML page; its figures as PNG and PDF, and all numbers as CSV."""
 
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -67,13 +68,13 @@ def _tables(found: Findings) -> dict[str, Numbers]:
 def _render(
     found: Findings, by_axis: list[list[StudyFigure]], by_condition: list[list[StudyFigure]], beside: str
 ) -> str:
-    study, told = found.study, summary(found)
+    study = found.study
     title = f"{study.suite}: {study.name}"
     parts = [
         f"<h1>{escape(title)}</h1>",
         state.asked(study),
         state.state(study),
-        '<h2 id="summary">Summary</h2>' + "".join(f"<p>{escape(sentence)}</p>" for sentence in told) if told else "",
+        _summary(summary(found)),
         _main(study, found.results, beside),
         *(_axis(axis, figures, beside) for axis, figures in zip(found.axes, by_axis, strict=True)),
         *(
@@ -85,6 +86,15 @@ def _render(
         _versions(study),
     ]
     return document(title, parts, script=files("mtrl.report").joinpath("sort.js").read_text(encoding="utf-8"))
+
+
+def _summary(told: Mapping[str, Sequence[str]]) -> str:
+    parts = [
+        (f"<h3>{escape(heading)}</h3>" if heading else "")
+        + f"<ul>{''.join(f'<li>{escape(point)}</li>' for point in points)}</ul>"
+        for heading, points in told.items()
+    ]
+    return f'<h2 id="summary">Summary</h2>{"".join(parts)}' if parts else ""
 
 
 def _condition(study: Study, result: ConditionResult, figures: list[StudyFigure], beside: str) -> str:

@@ -18,28 +18,28 @@ from mtrl.report.study.words import change, signed, with_interval
 from mtrl.report.words import listed, number
 
 
-def summary(found: Findings) -> list[str]:
-    """The findings, a few sentences a paragraph.
+def summary(found: Findings) -> dict[str, list[str]]:
+    """The findings: heading -> points of a few sentences. "" heads what holds for the whole study.
 
     Of the conditions of an axis only the first and the last are told; the tables have all of them.
     """
-    told = [*_seeds(found.results), *_scored(found.results)]
+    told = {"": [*_seeds(found.results), *_scored(found.results)]}
     for axis in found.axes:
-        told += _axis(axis)
+        told[""] += _axis(axis)
     inner = {condition.name for axis in found.axes for condition in axis.conditions[1:-1]}
     for condition in found.conditions:
         result = condition.result
         if result.name in inner:
             continue
-        where = f"{result.title[:1].upper()}{result.title[1:]}. " if len(found.conditions) > 1 else ""
-        paragraphs = (
+        points = (
             [*_differences(result), *_leader(result), *_without_score(result)],
             [*_sacrificed(result, condition.sacrificed)],
             [*_transfer(result, condition.transferred)],
             [*_conflict(found.study, result)],
         )
-        told += [where + " ".join(sentences) for sentences in paragraphs if sentences]
-    return told
+        heading = f"{result.title[:1].upper()}{result.title[1:]}" if len(found.conditions) > 1 else ""
+        told.setdefault(heading, []).extend(" ".join(sentences) for sentences in points if sentences)
+    return {heading: points for heading, points in told.items() if points}
 
 
 def _seeds(results: Sequence[ConditionResult]) -> Iterator[str]:
@@ -197,7 +197,8 @@ def _axis(axis: AxisResult) -> Iterator[str]:
     same = [(method, found.difference) for method, found in tested if found.verdict == "not distinguishable"]
     if same:
         named = [f"{method} ({signed(shown.low)} to {signed(shown.high)})" for method, shown in same]
-        yield f"No change told apart {where}{how}: {listed(named)}; in brackets, what the 95% intervals allow."
+        allow = "in brackets, what the 95% intervals allow, each taken alone"
+        yield f"No change told apart {where}{how}: {listed(named)}; {allow}."
 
 
 def _conflict(study: Study, result: ConditionResult) -> Iterator[str]:
