@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtrl.agent.agent import Agent
+from mtrl.training.explore import Explorer
 from mtrl.training.play import Player
 from mtrl.training.windows import Trial
 from tasks.suite import Suite
@@ -19,10 +20,19 @@ class Collector(Player):
         history: None for whole trials; otherwise of what is older than `learnt`, this many steps come with the rest.
     """
 
+    explorer: Explorer
+
     def __init__(
-        self, agent: Agent, suite: Suite, num_slots: int, *, history: int | None = None, **settings: Any
+        self,
+        agent: Agent,
+        suite: Suite,
+        num_slots: int,
+        *,
+        history: int | None = None,
+        explore_length: float = 1.0,
+        **settings: Any,
     ) -> None:
-        super().__init__(agent, suite, num_slots, **settings)
+        super().__init__(agent, suite, num_slots, explore_length=explore_length, **settings)
         self.history = history
         self.learnt = 0
         """The step, on the clock of `now`, up to which everything has been learnt from."""
@@ -124,6 +134,7 @@ class Collector(Player):
         return {
             **{f"memory.{key}": value.cpu().numpy() for key, value in self.memory.items()},
             **{f"ring.{key}": value[old % size] for key, value in self.ring.items()},
+            **self.explorer.state_arrays(),
             "start": self.start,
             "now": np.array(self.now),
             "learnt": np.array(self.learnt),
@@ -140,6 +151,7 @@ class Collector(Player):
         for key, value in self.ring.items():
             self.ring[key] = np.zeros((size, *value.shape[1:]), value.dtype)
             self.ring[key][old % size] = arrays[f"ring.{key}"]
+        self.explorer.load(arrays)
         for key, memory in self.memory.items():
             memory.copy_(torch.from_numpy(arrays[f"memory.{key}"]))
 

@@ -1,5 +1,6 @@
 """Settings of data, optimizer and loop. Imports no torch, so that the command line can list them at once."""
 
+import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -89,6 +90,8 @@ class CollectConfig:
     """Share of uniformly random actions after the decline, in [0, 1]."""
     explore_steps: int = 100_000
     """Environment steps over which the share of random actions declines linearly."""
+    explore_length: float = 1.0
+    """Mean steps for which a random action is held, at least 1 (Dabney et al. 2021); the share stays the same."""
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "slots", "steps_per_update", "rollout_length", "replay_steps", "explore_steps")
@@ -101,6 +104,8 @@ class CollectConfig:
             raise ValueError(
                 f"explore_from and explore_to: expected shares in [0, 1], found {self.explore_from}, {self.explore_to}"
             )
+        if not 1 <= self.explore_length < math.inf:
+            raise ValueError(f"explore_length: expected steps of at least 1, found {self.explore_length}")
         if self.steps_per_update % self.slots:
             raise ValueError(f"steps_per_update {self.steps_per_update} is not a multiple of slots {self.slots}")
 

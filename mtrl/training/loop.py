@@ -107,6 +107,7 @@ class Run:
             max_faults=config.collect.max_faults,
             patience=config.collect.patience,
             history=None if self.rollout is None else config.agent.context,
+            explore_length=config.collect.explore_length,
         )
         self.sampler = TaskSampler(self.suite.sampling, [task.weight for task in self.suite.tasks])
         self.steps = self.records = 0
@@ -171,7 +172,7 @@ class Run:
     def _collect(self) -> None:
         torch.set_num_threads(1)
         config = self.config.collect
-        self.collector.exploration = 0.0 if self.rollout else config.exploration(self.steps)
+        self.collector.explorer.share = 0.0 if self.rollout else config.exploration(self.steps)
         for _ in range(config.rollout_length if self.rollout else config.steps_per_update // config.slots):
             for _, trial, summary in self.collector.step():
                 if self.rollout:

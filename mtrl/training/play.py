@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtrl.agent.agent import Agent
+from mtrl.training.explore import Explorer
 from tasks.suite import Suite
 
 
@@ -22,6 +23,7 @@ class Player:
         patience: seconds for a worker to answer.
         known: whether the suite's tasks are those that the agent was trained on, in the same order; otherwise it has
             seen none of them.
+        explore_length: mean steps for which a random action is held; None: the actors' actions are never replaced.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Player:
         max_faults: int | None = None,
         patience: float = 60.0,
         known: bool = True,
+        explore_length: float | None = None,
     ) -> None:
         self.agent, self.suite, self.generator, self.greedy = agent, suite, generator, greedy
         self.num_slots, self.known = num_slots, known
@@ -51,10 +54,9 @@ class Player:
             patience=patience,
         )
         self.allowed = torch.tensor(suite.action_mask, device=self.device) if suite.masks_actions else None
+        self.explorer = None if explore_length is None else Explorer(suite, num_slots, explore_length, self.device)
         self.faults: list[str] = []
         """What went wrong with simulators since this was last emptied."""
-        self.exploration = 0.0
-        """Probability with which an actor takes a uniformly random action in place of its own."""
         self.memory = agent.memory.initial_state(num_slots)
         self.observation, infos = self.envs.reset()
         self.task_id: NDArray[np.int32] = infos["task_id"].copy()
@@ -103,16 +105,7 @@ class Player:
             actions = self.agent.act(
                 observation, self.memory, allowed, task, greedy=self.greedy, generator=self.generator
             )
-            if self.exploration > 0:
-                actions = self._explore(actions, allowed)
+            if self.explorer is not None:
+                actions = self.explorer(actions, allowed, observation["time"] == 0, self.generator)
         result: NDArray[Any] = actions.cpu().numpy()
         return result
-
-    def _explore(self, actions: torch.Tensor, allowed: torch.Tensor | None) -> torch.Tensor:
-        draws = torch.rand(len(actions), self.suite.num_actions + 1, device=self.device, generator=self.generator)
-        if self.suite.continuous:
-            assert allowed is not None
-            anything = (2 * draws[:, 1:] - 1) * allowed  # numbers that a task's actions do not have stay 0
-            return torch.where(draws[:, :1] < self.exploration, anything, actions)
-        preference = draws[:, 1:] if allowed is None else draws[:, 1:] * allowed
-        return torch.where(draws[:, 0] < self.exploration, preference.argmax(dim=-1), actions)

@@ -36,7 +36,7 @@ def small_run(suite: str = "popgym-quick", **loop: object) -> RunConfig:
         suite=suite,
         agent=SMALL,
         learning=LEARNING,
-        collect=CollectConfig(slots=4, steps_per_update=40, start_steps=400, replay_steps=600),
+        collect=CollectConfig(slots=4, steps_per_update=40, start_steps=400, replay_steps=600, explore_length=3.0),
         update=UpdateConfig(sequences=5, warmup_updates=2),
         loop=LoopConfig(**{**settings, **loop}),  # type: ignore[arg-type]
     )

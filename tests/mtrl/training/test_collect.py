@@ -9,6 +9,7 @@ import torch
 from mtrl.agent.agent import Agent
 from mtrl.training.build import build_agent, build_rescaling
 from mtrl.training.collect import Collector
+from mtrl.training.explore import Explorer
 from tasks.registry import load_suite
 from tasks.suite import Suite
 from tests.mtrl.builders import small_run
@@ -24,7 +25,7 @@ def collector(suite: Suite, slots: int = 6, **settings: Any) -> Collector:
 def test_stored_trials_are_what_the_suite_played(suite: str) -> None:
     """The same actions, played again in the suite alone, give the same trials; many are longer than the first ring."""
     playing = collector(load_suite(suite))
-    playing.exploration = 0.5
+    playing.explorer.share = 0.5
     again = load_suite(suite).make_vector(6, seed=3)
     seen, _ = again.reset()
     history: list[dict[str, Any]] = [{"observation": seen}]
@@ -58,7 +59,7 @@ def test_masked_actions_are_never_chosen_not_even_when_exploring() -> None:
     suite = load_suite("popgym-quick")
     for share in (0.0, 1.0):
         playing = collector(suite, 8)
-        playing.exploration = share
+        playing.explorer.share = share
         for _ in range(100):
             tasks = playing.task_id.copy()
             playing.step()
@@ -68,13 +69,58 @@ def test_masked_actions_are_never_chosen_not_even_when_exploring() -> None:
 
 def test_exploration_is_uniform_over_the_valid_actions() -> None:
     playing = collector(load_suite("popgym:RepeatFirstEasy"), 200)
-    playing.exploration = 1.0
+    playing.explorer.share = 1.0
     chosen = []
     for _ in range(50):
         playing.step()
         chosen.append(playing.ring["action"][(playing.now - 1) % len(playing.ring["action"])].copy())
     counts = np.bincount(np.concatenate(chosen), minlength=4)
     assert np.abs(counts - 2_500).max() < 5 * np.sqrt(2_500)
+
+
+@pytest.mark.parametrize(("share", "length"), [(0.2, 1.0), (0.2, 5.0), (0.7, 12.0), (1.0, 5.0)])
+def test_random_actions_are_held_as_long_and_are_as_many_as_asked(share: float, length: float) -> None:
+    suite, slots = load_suite("popgym:RepeatFirstEasy"), 400
+    explorer = Explorer(suite, slots, length, torch.device("cpu"))
+    explorer.share = share
+    generator = torch.Generator().manual_seed(1)
+    own, allowed, first = torch.full((slots,), -1), None, torch.zeros(slots, dtype=torch.bool)
+    for _ in range(200):
+        explorer(own, allowed, first, generator)
+    played = torch.stack([explorer(own, allowed, first, generator) for _ in range(400)])
+    assert abs(float((played >= 0).float().mean()) - share) < 0.02
+    counts = torch.bincount(played[played >= 0], minlength=4).float()
+    assert float((counts / counts.sum() - 0.25).abs().max()) < 0.03
+    # A random action comes again: held (1 - 1/length), or else drawn anew among four with the chance of a start.
+    start = share / (length * (1 - share) + share)
+    both = (played[:-1] >= 0) & (played[1:] == played[:-1])
+    again = float(both.sum() / (played[:-1] >= 0).sum())
+    assert abs(again - (1 - 1 / length + start / length / 4)) < 0.02
+
+
+def test_a_held_action_ends_with_the_trial() -> None:
+    suite = load_suite("popgym:RepeatFirstEasy")
+    explorer = Explorer(suite, 1000, 1000.0, torch.device("cpu"))
+    generator, own, first = (
+        torch.Generator().manual_seed(1),
+        torch.full((1000,), -1),
+        torch.ones(1000, dtype=torch.bool),
+    )
+    explorer.share = 1.0
+    before = explorer(own, None, ~first, generator)
+    assert float((explorer(own, None, ~first, generator) == before).float().mean()) > 0.98
+    assert abs(float((explorer(own, None, first, generator) == before).float().mean()) - 0.25) < 0.08
+
+
+def test_numbers_are_held_too_and_stay_within_what_the_task_has() -> None:
+    suite = load_suite("gym:Pendulum-v1")
+    playing = collector(suite, 16, explore_length=8.0)
+    playing.explorer.share = 1.0
+    for _ in range(60):
+        playing.step()
+    actions = playing.ring["action"][:60, :, 0]
+    held = (actions[1:] == actions[:-1]).mean()
+    assert 0.8 < held < 0.95 and np.abs(actions).max() <= 1 and np.unique(actions).size > 50
 
 
 def test_greedy_actors_with_the_same_memory_do_the_same() -> None:
