@@ -47,9 +47,11 @@ class Explorer:
         keep = 1.0 - 1.0 / self.length
         held = self.held & ~first
         goes_on = held & (chance < keep)
-        # What is left of the draw is uniform again; a new action begins so often that the share comes out.
+        # What is left of the draw is uniform again. A new action begins so often that the share comes out at every
+        # step, also at a trial's first, where none can be held.
         chance = torch.where(held, (chance - keep) / (1.0 - keep), chance)
-        starts = ~goes_on & (chance < self.share / (self.length * (1.0 - self.share) + self.share))
+        often = self.share / (self.length * (1.0 - self.share) + self.share)
+        starts = ~goes_on & (chance < torch.where(first, self.share, often))
         self.held = goes_on | starts
         if self.continuous:
             assert allowed is not None
@@ -67,5 +69,5 @@ class Explorer:
     def load(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Go on from `state_arrays`; checkpoints from before actions were held have none."""
         if "held" in arrays:
-            self.held.copy_(torch.from_numpy(arrays["held"]))
-            self.action.copy_(torch.from_numpy(arrays["held_action"]))
+            self.held = torch.from_numpy(arrays["held"]).to(self.held.device)
+            self.action = torch.from_numpy(arrays["held_action"]).to(self.held.device)

@@ -113,20 +113,15 @@ def _names(key: str, item: Marked, entries: list[Entry], problems: Problems) -> 
         problems.add(listed.place, f"{key}: expected a list of task names, found {listed.kind}", "write e.g. [A, B]")
         return None
     known = [entry.name for entry in entries]
-    there = (name for name in names if _is_there(key, name, entries, item, problems, matching))
+    there = (name for name in names if _is_there(key, name, entries, item, problems, patterns=True))
     return tuple(dict.fromkeys(found for name in there for found in matching(name.value, known)))
 
 
 def _is_there(
-    key: str,
-    name: Marked,
-    entries: list[Entry],
-    item: Marked,
-    problems: Problems,
-    found_in: Callable[[str, list[str]], object] = lambda name, known: name in known,
+    key: str, name: Marked, entries: list[Entry], item: Marked, problems: Problems, *, patterns: bool = False
 ) -> bool:
     known = [entry.name for entry in entries]
-    if isinstance(name.value, str) and found_in(name.value, known):
+    if isinstance(name.value, str) and (name.value in known or (patterns and matching(name.value, known))):
         return True
     suite = item.value["suite"].value
     found = repr(name.value) if isinstance(name.value, str) else name.kind

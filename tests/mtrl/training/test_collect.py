@@ -98,6 +98,19 @@ def test_random_actions_are_held_as_long_and_are_as_many_as_asked(share: float, 
     assert abs(again - (1 - 1 / length + start / length / 4)) < 0.02
 
 
+def test_the_share_is_right_from_a_trials_first_step_on() -> None:
+    suite = load_suite("popgym:RepeatFirstEasy")
+    explorer = Explorer(suite, 2000, 10.0, torch.device("cpu"))
+    explorer.share = 0.3
+    generator, own = torch.Generator().manual_seed(1), torch.full((2000,), -1)
+    by_step: list[list[float]] = [[], [], []]
+    for now in range(120):
+        first = torch.full((2000,), now % 3 == 0)
+        by_step[now % 3].append(float((explorer(own, None, first, generator) >= 0).float().mean()))
+    for shares in by_step:
+        assert abs(np.mean(shares) - 0.3) < 0.01
+
+
 def test_a_held_action_ends_with_the_trial() -> None:
     suite = load_suite("popgym:RepeatFirstEasy")
     explorer = Explorer(suite, 1000, 1000.0, torch.device("cpu"))
