@@ -33,6 +33,19 @@ _PRESETS: dict[str, RunConfig] = {
     ),
 }
 
+# Two cores, a minute and a half. Goals are rare under random play: actions are held while exploring, and lambda-returns
+# carry back what is found. Observations tell everything, so the windows are short.
+_PRESETS["classic-control"] = RunConfig(
+    suite="classic-control",
+    agent=AgentConfig(width=32, layers=1, attention_heads=2, context=16, head_width=64, critics=2),
+    learning=LearningConfig(discounts=(0.9, 0.97), acting_discount=0.97, target_rate=0.05, return_lambda=0.9),
+    collect=CollectConfig(
+        slots=16, steps_per_update=32, explore_steps=60_000, explore_to=0.1, explore_length=4, replay_steps=200_000
+    ),
+    update=UpdateConfig(sequences=48, learning_rate=3e-3, last_learning_rate=0.05),
+    loop=LoopConfig(steps=90_000, evaluate_every=15_000, checkpoint_every=30_000),
+)
+
 # Half a minute: trials of one step, so no memory to speak of and no values to come.
 _PRESETS["clash"] = RunConfig(
     suite="clash",

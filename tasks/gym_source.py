@@ -29,7 +29,7 @@ PLAIN = (
 
 
 class Gym:
-    """The source ``gym:ID``; a task's options are keyword arguments of `gymnasium.make`."""
+    """The source ``gym:ID``; a task's options are those of `make`."""
 
     slow: bool = False
     extra: str | None = None
@@ -47,11 +47,15 @@ class Gym:
         return Task(name=name.rpartition(":")[2], id=f"gym:{name}", **protocol)
 
     @staticmethod
-    def make(name: str, **options: Any) -> "gymnasium.Env[Any, Any]":
+    def make(name: str, *, action_repeat: int = 1, rescale: bool = False, **options: Any) -> "gymnasium.Env[Any, Any]":
         """A simulator: the environment and its time limit.
 
+        Args:
+            action_repeat: how often each action is taken; the rewards add up, and a step is what so many were.
+            rescale: bring observations from their bounds to [-1, 1].
+            options: keyword arguments of `gymnasium.make`.
         Raises:
-            ValueError: no such id is registered.
+            ValueError: no such id is registered, or it cannot be wrapped like this.
             ImportError: it needs a package that is not installed; the message is Gymnasium's own.
             TypeError: it takes no such option.
         """
@@ -60,9 +64,13 @@ class Gym:
         registration = copy.deepcopy(_registration(name))
         registration.order_enforce = False
         try:
-            return gymnasium.make(registration, disable_env_checker=True, **options)
+            env = gymnasium.make(registration, disable_env_checker=True, **options)
         except gymnasium.error.DependencyNotInstalled as error:
             raise ImportError(f"gym:{name}: {error}") from error
+        from tasks.gym_wrappers import ActionRepeat, rescaled
+
+        env = rescaled(env) if rescale else env
+        return env if action_repeat == 1 else ActionRepeat(env, action_repeat)
 
     @staticmethod
     def names() -> tuple[str, ...]:

@@ -81,3 +81,56 @@ def test_plain_ids_are_known_without_gymnasium() -> None:
         "assert 'gymnasium' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_repeated_action_adds_up_and_ends_with_the_episode() -> None:
+    ours, theirs = Gym.make("CartPole-v1", action_repeat=4), gymnasium.make("CartPole-v1")
+    np.testing.assert_array_equal(ours.reset(seed=5)[0], theirs.reset(seed=5)[0])
+    paid = 0.0
+    while True:
+        seen, reward, terminated, truncated, _ = ours.step(1)
+        earned = 0.0
+        for _ in range(4):
+            expected, one, *ends, _ = theirs.step(1)
+            earned += float(one)
+            if any(ends):
+                break
+        np.testing.assert_array_equal(seen, expected)
+        assert (reward, [terminated, truncated]) == (earned, ends)
+        paid += earned
+        if any(ends):
+            break
+    assert paid % 4  # the last action was cut short
+
+
+def test_bounds_become_one_and_what_has_none_stays() -> None:
+    ours, theirs = Gym.make("CartPole-v1", rescale=True), gymnasium.make("CartPole-v1")
+    seen, expected = ours.reset(seed=1)[0], theirs.reset(seed=1)[0]
+    high = theirs.observation_space.high  # type: ignore[attr-defined]
+    np.testing.assert_allclose(seen, expected / [high[0], 1, high[2], 1], rtol=1e-6)
+    np.testing.assert_array_equal(ours.observation_space.high, np.float32([1, high[1], 1, high[3]]))  # type: ignore[attr-defined]
+    car, space = Gym.make("MountainCar-v0", rescale=True), gymnasium.make("MountainCar-v0").observation_space
+    low, high = car.observation(space.low), car.observation(space.high)  # type: ignore[attr-defined]
+    np.testing.assert_allclose([low, high], [[-1, -1], [1, 1]], atol=1e-6)
+    assert ours.observation_space.contains(seen) and seen.dtype == np.float32
+
+
+@pytest.mark.parametrize("times", [0, -1, 1.5, "4"])
+def test_an_impossible_repetition_is_refused(times: object) -> None:
+    with pytest.raises(ValueError, match="action_repeat: expected a whole number of at least 1"):
+        Gym.make("CartPole-v1", action_repeat=times)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["FrozenLake-v1", "Blackjack-v1"])
+def test_what_has_no_bounds_to_bring_to_one_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="rescale: expected observations in a Box"):
+        Gym.make(name, rescale=True)
+
+
+def test_classic_control_repeats_and_rescales() -> None:
+    options = [task.options for task in load_suite("classic-control").tasks]
+    assert [dict(o) for o in options] == [
+        {"rescale": True},
+        {"rescale": True, "action_repeat": 4},
+        {"rescale": True, "action_repeat": 4},
+    ]
