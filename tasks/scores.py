@@ -62,6 +62,27 @@ def load_reference(task_id: str, *, attempts: int = 1) -> Reference | None:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """How a reference plays a task: what an algorithm gets that knows the family and its prior."""
+
+    attempts: tuple[float, ...]
+    """Mean raw return of every attempt."""
+    rewards: tuple[float, ...]
+    """Mean raw reward of every step of a trial."""
+
+
+def load_played(task_id: str) -> dict[str, Played]:
+    """The references of a meta-RL task by name, measured by ``python -m baselines.references``; empty if there are
+    none."""
+    entry = _data(f"{_FILES.get(task_id.partition(':')[0], '-')}_references.json").get("tasks", {}).get(task_id)
+    return {
+        name: Played(attempts=tuple(found["return_of_attempt"]), rewards=tuple(found["reward_at_step"]))
+        for name, found in (entry["references"] if entry else {}).items()
+        if "return_of_attempt" in found
+    }
+
+
 def normalised(return_: float, reference: Reference | None) -> float | None:
     """``(return - zero) / (best - zero)``; None where no best return is known."""
     if reference is None or reference.best is None:

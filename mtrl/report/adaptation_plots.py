@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from mtrl.report.drawing import Chart, LineStyle, Panel
-from mtrl.report.marks import band, level
+from mtrl.report.drawing import DASHES, MUTED, Chart, LineStyle, Panel
+from mtrl.report.marks import band, end_labels, level
 from mtrl.report.records import Record, RunData
 from mtrl.report.words import ADAPTED_PARTS
 
+_REFERENCES = (
+    " Grey: algorithms that know the family and its prior (python -m baselines.references); in a trial of one attempt "
+    "their rewards are averaged over neighbouring steps."
+)
 _SHORT = {"trained": "seen instances", "tested": "unseen instances", "held_out": "tasks held out"}
 
 
@@ -29,15 +34,16 @@ def _chart(suite: str, found: Record, place: int, styles: dict[str, LineStyle]) 
         panels.append(Panel(draw=_attempts(entries, styles, scored=scored), title=f"by attempt, {_SHORT[part]}"))
         panels.append(Panel(draw=_rewards(entries, styles), title=f"by step, {_SHORT[part]}"))
         if any(entry["instance"] for entry in entries.values()):
-            panels.append(Panel(draw=_read(entries, styles), title=f"read from memory, {_SHORT[part]}"))
+            panels.append(Panel(draw=_read(entries, styles), title=f"memory, {_SHORT[part]}"))
     gaps = "; ".join(f"{between.replace('_', ' ')} {gap:+.2f}" for between, gap in found["gaps"].items())
     return Chart(
         name="adaptation" if place == 0 else f"adaptation-{place + 1}",
         title=f"Adaptation within a trial: {suite}",
         caption="Score of every attempt (return, where no best return is known) and mean reward of every step of a "
-        "trial, of the newest checkpoint that was looked at; bands: 95% intervals over trials. Read from memory: R² of "
+        "trial (0 after its end), of the newest checkpoint that was looked at; bands: 95% intervals over trials. Memory: R² of "
         "a linear map from the memory to the instance (arms' means, a goal), on trials that it was not fitted to; 1 is "
-        f"all of it, 0 none.{f' Differences of mean scores: {gaps}.' if gaps else ''}",
+        f"all of it, 0 none.{_REFERENCES if _drawn(found, parts) else ''}"
+        f"{f' Differences of mean scores: {gaps}.' if gaps else ''}",
         panels=panels,
         legend=tasks,
     )
@@ -51,11 +57,20 @@ def _attempts(entries: dict[str, Any], styles: dict[str, LineStyle], *, scored: 
             if scored:  # a score is linear in the return
                 ys, spans = entry["attempt_scores"], _as_scores(entry)
             axes.plot(xs, ys, **{**styles[task].keywords, "marker": "o"})
+            if len(xs) == 1:
+                axes.plot(xs * 2, spans[0], color=styles[task].colour, linewidth=1.6)
             band(axes, [(x, *span) for x, span in zip(xs, spans, strict=True)], styles[task].colour)
-        if scored:
-            level(axes, 0.0, "random")
-            level(axes, 1.0, "best")
+        levels = {"random": 0.0, "best": 1.0} if scored else {}
+        named = _references_of(entries)
+        for name, value in levels.items():
+            level(axes, value, "" if named else name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        attempts = max(len(entry["attempts"]) for entry in entries.values())
+        if attempts == 1:
+            axes.set_xlim(0.5, 1.5)
+            axes.set_xticks([1])
+        if named:
+            _references(axes, named, "attempt_scores" if scored else "attempts", levels)
         axes.set(xlabel="attempt", ylabel="score" if scored else "return")
 
     return panel
@@ -74,11 +89,42 @@ def _as_scores(entry: dict[str, Any]) -> list[list[float]]:
 def _rewards(entries: dict[str, Any], styles: dict[str, LineStyle]) -> Callable[[Axes], None]:
     def panel(axes: Axes) -> None:
         for task, entry in entries.items():
-            axes.plot(range(1, len(entry["rewards"]) + 1), entry["rewards"], linewidth=1.1, **styles[task].keywords)
+            ys = np.multiply(entry["rewards"], entry["alive"])
+            axes.plot(range(1, len(ys) + 1), ys, linewidth=1.1, **styles[task].keywords)
         axes.set(xlabel="step of the trial", ylabel="reward")
         axes.set_xlim(left=0)
+        _references(axes, _references_of(entries), "rewards", {})
 
     return panel
+
+
+def _drawn(found: Record, parts: list[str]) -> bool:
+    return any(_references_of(found[part]["tasks"]) for part in parts)
+
+
+def _references_of(entries: dict[str, Any]) -> dict[str, Any]:
+    """Of a single task; beside several they would hide what the page is about."""
+    return next(iter(entries.values())).get("references", {}) if len(entries) == 1 else {}
+
+
+def _references(axes: Axes, found: dict[str, Any], what: str, levels: dict[str, float]) -> None:
+    """A line for each, named at its end, and the names of levels that are drawn already."""
+    ends = []
+    for place, (name, played) in enumerate(found.items()):
+        ys = _smooth(played[what]) if what == "rewards" and len(played["attempts"]) == 1 else played[what]
+        style = LineStyle(colour=MUTED, dashes=DASHES[place % len(DASHES)], width=0.8)
+        xs = list(range(1, len(ys) + 1)) if len(ys) > 1 else [0.5, 1.5]  # a line has two points at least
+        axes.plot(xs, ys if len(ys) > 1 else ys * 2, linewidth=style.width, zorder=1.5, **style.keywords)
+        ends.append((xs[-1], ys[-1], name, style))
+    right = axes.get_xlim()[1]
+    ends += [(right, value, name, LineStyle(colour=MUTED, dashes=())) for name, value in levels.items()]
+    end_labels(axes, ends, height=1.9, size=7.0)
+
+
+def _smooth(values: list[float]) -> list[float]:
+    """Means over a tenth of all steps around each."""
+    half = len(values) // 20
+    return [float(np.mean(values[max(0, i - half) : i + half + 1])) for i in range(len(values))]
 
 
 def _read(entries: dict[str, Any], styles: dict[str, LineStyle]) -> Callable[[Axes], None]:

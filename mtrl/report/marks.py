@@ -19,7 +19,7 @@ def band(axes: Axes, bounds: Sequence[tuple[float, float, float]], colour: str, 
 
 
 def level(axes: Axes, value: float, name: str) -> None:
-    """A dashed horizontal line with its name at the right."""
+    """A dashed horizontal line with its name, if it has one, at the right."""
     axes.axhline(value, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5)
     axes.text(
         1.02, value, name, transform=axes.get_yaxis_transform(), va="center", fontsize=7.5, color=MUTED, clip_on=False
@@ -145,6 +145,7 @@ def end_labels(
                 "arrowstyle": "-",
                 "color": style.colour,
                 "linewidth": 0.9,
+                "relpos": (0.0, 0.5),
                 "shrinkA": 1.5,
                 "shrinkB": 2.5,
             },

@@ -20,7 +20,7 @@ from mtrl.training.evaluate import HELD_OUT, load_agent
 from mtrl.training.play import Player
 from mtrl.training.probe import readable, told_apart
 from tasks.registry import load_suite
-from tasks.scores import load_reference, normalised
+from tasks.scores import load_played, load_reference, normalised
 from tasks.suite import Suite
 
 Floats = NDArray[np.float64]
@@ -95,7 +95,8 @@ def adapt(
         An entry has "return" and "interval" of a trial, "attempts" and "attempt_intervals" [attempt],
         "attempt_scores" [attempt] and "regret" [attempt] where a best return is known, "rewards" and "alive" [step]
         (mean raw reward, and share of the trials that were still played), "instance" (time and R^2 of reading the
-        instance from the memory, where simulators tell it), "trials". With more than one task also "told_apart" of the
+        instance from the memory, where simulators tell it), "references" ("attempts", "attempt_scores" and "rewards"
+        of every algorithm that was measured on the task), "trials". With more than one task also "told_apart" of the
         part: time and accuracy of reading from the memory which task is played.
     Raises:
         ValueError: the agent cannot play the suite.
@@ -267,6 +268,14 @@ def _entry(task: Any, played: _Played) -> dict[str, Any]:
         "rewards": np.nanmean(played.rewards, axis=0).tolist(),
         "alive": np.isfinite(played.rewards).mean(axis=0).tolist(),
         "instance": None,
+        "references": {
+            name: {
+                "attempts": list(found.attempts),
+                "attempt_scores": [normalised(value, reference) for value in found.attempts] if known else None,
+                "rewards": list(found.rewards),
+            }
+            for name, found in load_played(task.id).items()
+        },
         "trials": len(paid),
     }
     if played.instances is not None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.registry import load_suite
-from tasks.scores import Reference, load_reference, normalised
+from tasks.scores import Reference, load_played, load_reference, normalised
 
 
 def test_random_scores_zero_and_best_scores_one() -> None:
@@ -65,4 +65,16 @@ def test_measured_random_returns_are_what_chance_gives(name: str, expected: floa
 
 @pytest.mark.parametrize("task_id", ["popgym:NoSuchTask", "chess:Queen", "popgym:BattleshipEasy"])
 def test_an_unmeasured_task_has_no_reference(task_id: str) -> None:
-    assert load_reference(task_id) is None
+    assert load_reference(task_id) is None and load_played(task_id) == {}
+
+
+def test_references_of_meta_tasks_have_a_return_for_every_attempt_and_step() -> None:
+    for suite in ("bandits", "dark-room", "dark-key-door", "tabular-mdp", "point-robot", "hallway-sign"):
+        for task in load_suite(suite).tasks:
+            played = load_played(task.id)
+            assert len(played) >= 1, task.id
+            for found in played.values():
+                assert len(found.attempts) == task.attempts
+                assert sum(found.attempts) == pytest.approx(sum(found.rewards), rel=1e-3, abs=1e-3)
+    optimum = load_played("bandit:bernoulli-5x10")["bayes-optimal"]
+    assert optimum.attempts == pytest.approx([6.66], abs=0.04)

@@ -1,5 +1,6 @@
 """Adaptation counts what evaluation counts, attempt by attempt and step by step."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -7,10 +8,14 @@ import numpy as np
 import pytest
 
 from mtrl.agent.agent import Agent
+from mtrl.report.adaptation_plots import adaptation_charts
+from mtrl.report.drawing import inline_svg, line_styles
+from mtrl.report.records import RunData
 from mtrl.training.adapt import _with_attempts, adapt
 from mtrl.training.build import build_agent, build_rescaling
 from mtrl.training.evaluate import evaluate
 from tasks.registry import load_suite
+from tasks.scores import load_reference
 from tasks.suite import Suite
 from tests.mtrl.builders import small_run
 
@@ -82,3 +87,25 @@ def test_instances_for_training_have_a_part_of_their_own_where_a_suite_parts_the
     assert set(found) == {"trained", "tested", "gaps"} and set(found["gaps"]) == {"trained to tested"}
     whole = load_suite("clash")
     assert "trained" not in adapt(untrained(whole), whole, whole, trials=5)
+
+
+def test_references_stand_beside_the_agent() -> None:
+    suite = load_suite("dark-room")
+    entry = adapt(untrained(suite), suite, suite, trials=4)["tested"]["tasks"]["dark"]
+    found = entry["references"]["nearest-first"]
+    assert len(found["attempts"]) == len(found["attempt_scores"]) == len(entry["attempts"])
+    assert len(found["rewards"]) == len(entry["rewards"])
+    best = load_reference("room:dark").best  # type: ignore[union-attr]
+    assert found["attempt_scores"][-1] == pytest.approx(found["attempts"][-1] / best, abs=0.02)
+    charts = adaptation_charts(
+        RunData(
+            name="",
+            settings={},
+            tasks=["dark"],
+            adaptation={"dark-room": {"tested": {"tasks": {"dark": entry}}, "gaps": {}}},
+        ),
+        line_styles(["dark"]),
+    )
+    assert "Grey: algorithms" in charts[0].caption
+    for panel in charts[0].panels[:2]:
+        assert {"nearest-first", "posterior-sampling"} <= set(re.findall(r">([a-z-]+)</text>", inline_svg(panel, "x")))
