@@ -6,7 +6,7 @@ gradient of the kept inputs with row-weighted output gradients. ``chunked``: the
 In each of them inner products are taken slice by slice, while a slice is still in the processor's cache.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,18 @@ from conflict.engine.rules import Dense, Rule, Saved
 Memory = Literal["jacobian", "layerwise", "chunked"]
 CACHE_BYTES = 1 << 23
 """Size of a slice of task gradients on the CPU: well within the last cache."""
+KEPT_BYTES = 1 << 28
+"""Up to this size of all task gradients, `memory_by_size` keeps them."""
+LAYER_BYTES = 1 << 26
+"""Up to this size of one parameter's, it makes them layer by layer."""
+
+
+def memory_by_size(parameter: Tensor, parameters: Iterable[Tensor], num_tasks: int) -> Memory:
+    """How to keep the books of a parameter, one of `parameters`, so that memory stays within bounds."""
+    if num_tasks * sum(p.numel() * p.element_size() for p in parameters) <= KEPT_BYTES:
+        return "jacobian"
+    small = num_tasks * parameter.numel() * parameter.element_size() <= LAYER_BYTES
+    return "layerwise" if small else "chunked"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -7,8 +7,7 @@ see at all (custom autograd functions, operations in place) costs K backward pas
 one warning.
 """
 
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, Literal
@@ -17,15 +16,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
 
-from conflict.engine.ledger import Entry, Memory, Record, dense
+from conflict.engine.ledger import Entry, Memory, Record, dense, memory_by_size
+from conflict.engine.paths import Paths, slower
 from conflict.engine.row_check import RowCheck
 from conflict.engine.rules import Saved
-from conflict.engine.watch import Key, OwnModule, Receive, Use, Watch, ignore
-
-KEPT_BYTES = 1 << 28
-"""Up to this size ``memory="auto"`` keeps the task gradients."""
-LAYER_BYTES = 1 << 26
-"""Up to this size of one layer's, it makes them layer by layer."""
+from conflict.engine.watch import Key, Receive, Use, Watch, ignore, own_modules
 
 
 class TaskGradients:
@@ -52,10 +47,6 @@ class TaskGradients:
         check_rows: test each operation for rows that serve several tasks when it is first met; such operations are
             then treated like those that cannot be seen, with a warning. Costs two backward passes in the first update.
     """
-
-    path: dict[str, str]
-    """Parameter name -> "rule" (from the one backward pass), "vmap" (an operation without a rule, run once more by
-    itself), "slices" (K backward passes), or "unused". Known after the first backward."""
 
     def __init__(
         self,
@@ -86,16 +77,19 @@ class TaskGradients:
         self._names: dict[Tensor, str] = {
             p: names.get(p, f"parameter {i}") for i, p in enumerate(chosen) if p not in set_aside
         }
-        self._labels = _labels(module)
-        self._watch = Watch(self._names, _own_modules(module, self._names))
+        self._watch = Watch(self._names, own_modules(module, self._names))
         self._rows, self._group, self._reduce = rows, process_group, reduce
         self._row_check = RowCheck() if check_rows else None
-        self.path = dict.fromkeys(self._names.values(), "unused")
-        self._said: set[str] = set()
-        self._news: list[str] = []
+        self._paths = Paths(module, self._names)
         self._inside = False
         self._entries: dict[Tensor, Entry] | None = None
         self._owned_grads: dict[Tensor, Tensor] = {}
+
+    @property
+    def path(self) -> dict[str, str]:
+        """Parameter name -> "rule" (from the one backward pass), "vmap" (an operation without a rule, run once more by
+        itself), "slices" (K backward passes), or "unused". Known after the first backward."""
+        return self._paths.by_name
 
     def __enter__(self) -> "TaskGradients":
         if self._inside:
@@ -144,7 +138,7 @@ class TaskGradients:
             raise
         finally:
             self._watch.forget()
-        self._announce()
+        self._paths.announce(stacklevel=2)
 
     def gramian(self) -> Float[Tensor, "task task"]:
         """Inner products of the task gradients over all taking-part parameters, in float64."""
@@ -261,12 +255,7 @@ class TaskGradients:
     def _memory(self, parameter: Tensor) -> Memory:
         if self._group is not None or parameter not in self._names:  # these are needed as a whole
             return "jacobian"
-        if self.memory != "auto":
-            return self.memory
-        if self.num_tasks * sum(p.numel() * p.element_size() for p in self._names) <= KEPT_BYTES:
-            return "jacobian"
-        small = self.num_tasks * parameter.numel() * parameter.element_size() <= LAYER_BYTES
-        return "layerwise" if small else "chunked"
+        return memory_by_size(parameter, self._names, self.num_tasks) if self.memory == "auto" else self.memory
 
     def _pull_back(self) -> None:
         """From what depends on parameters alone to the parameters."""
@@ -357,25 +346,9 @@ class TaskGradients:
             self._entry(parameter).replace(piece.reshape(self.num_tasks, *parameter.shape))
 
     def _mark(self, parameter: Tensor, path: str, why: str | None) -> None:
-        """Remember how a parameter got its gradients; the slowest way counts, and is said once where it is slow."""
-        order = ("unused", "rule", "vmap", "slices")
         entry = self._entry(parameter)
-        entry.path = max(entry.path, path, key=order.index)
-        if parameter not in self._names:
-            return
-        name = self._names[parameter]
-        self.path[name] = max(self.path[name], path, key=order.index)
-        if path in ("vmap", "slices") and why is not None and name not in self._said:
-            self._said.add(name)
-            self._news.append(f"{name} of {self._labels.get(parameter, 'no module')}: {why}")
-
-    def _announce(self) -> None:
-        if self._news:
-            news, self._news = self._news, []
-            warnings.warn(
-                f"task gradients are slow for: {'; '.join(news)}. (`path` says how each parameter gets its own.)",
-                stacklevel=3,
-            )
+        entry.path = slower(entry.path, path)
+        self._paths.mark(parameter, path, why)
 
 
 def _run_backward(loss: Tensor, inputs: Sequence[Tensor], *, retain: bool) -> Sequence[Tensor | None]:
@@ -398,27 +371,6 @@ def _refuse_compiled(module: nn.Module) -> None:
                 f"{name or 'the model'} is compiled, and task gradients cannot look into it: give the model before "
                 "torch.compile, and call that inside of `with gradients`"
             )
-
-
-def _own_modules(module: nn.Module, chosen: Mapping[Tensor, str]) -> list[OwnModule]:
-    """Modules with their own rule and a chosen parameter; what is below one of them is that rule's business."""
-    found = []
-    covered: set[nn.Module] = set()
-    for name, child in module.named_modules():
-        if child in covered or not hasattr(child, "task_gradients"):
-            continue
-        covered.update(child.modules())
-        if any(p in chosen for p in child.parameters()):
-            found.append(OwnModule(child, f"{name or 'the model'} ({type(child).__name__})"))
-    return found
-
-
-def _labels(module: nn.Module) -> dict[Tensor, str]:
-    labels: dict[Tensor, str] = {}
-    for name, child in module.named_modules():
-        for parameter in child.parameters(recurse=False):
-            labels.setdefault(parameter, f"{name or 'the model'} ({type(child).__name__})")
-    return labels
 
 
 def _add_grad(parameter: Tensor, grad: Tensor) -> None:

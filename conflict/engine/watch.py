@@ -71,6 +71,19 @@ class OwnModule:
     parameters: dict[str, Tensor] = field(default_factory=dict)
 
 
+def own_modules(module: nn.Module, chosen: Mapping[Tensor, str]) -> list[OwnModule]:
+    """Modules with their own rule and a chosen parameter; what is below one of them is that rule's business."""
+    found = []
+    covered: set[nn.Module] = set()
+    for name, child in module.named_modules():
+        if child in covered or not hasattr(child, "task_gradients"):
+            continue
+        covered.update(child.modules())
+        if any(p in chosen for p in child.parameters()):
+            found.append(OwnModule(child, f"{name or 'the model'} ({type(child).__name__})"))
+    return found
+
+
 class Watch(TorchFunctionMode):
     """Active while entered: around the forward pass, and around the backward pass, which may repeat parts of it.
 

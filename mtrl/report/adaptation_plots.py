@@ -40,8 +40,9 @@ def _chart(suite: str, found: Record, place: int, styles: dict[str, LineStyle]) 
         name="adaptation" if place == 0 else f"adaptation-{place + 1}",
         title=f"Adaptation within a trial: {suite}",
         caption="Score of every attempt (return, where no best return is known) and mean reward of every step of a "
-        "trial (0 after its end), of the newest checkpoint that was looked at; bands: 95% intervals over trials. Memory: R² of "
-        "a linear map from the memory to the instance (arms' means, a goal), on trials that it was not fitted to; 1 is "
+        "trial (0 after its end), of the newest checkpoint that was looked at; bands: 95% intervals over trials. "
+        "Memory: R² of a linear map from the memory to the instance (arms' means, a goal), on trials that it was not "
+        "fitted to; 1 is "
         f"all of it, 0 none.{_REFERENCES if _drawn(found, parts) else ''}"
         f"{f' Differences of mean scores: {gaps}.' if gaps else ''}",
         panels=panels,

@@ -100,8 +100,8 @@ def test_memory_is_chosen_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
     model = nn.Linear(D, 3)
     gradients = TaskGradients(model, num_tasks=2)
     assert gradients._memory(model.weight) == "jacobian"
-    monkeypatch.setattr("conflict.engine.task_gradients.KEPT_BYTES", 100)
+    monkeypatch.setattr("conflict.engine.ledger.KEPT_BYTES", 100)
     assert gradients._memory(model.weight) == "layerwise"
-    monkeypatch.setattr("conflict.engine.task_gradients.LAYER_BYTES", 100)
+    monkeypatch.setattr("conflict.engine.ledger.LAYER_BYTES", 100)
     assert gradients._memory(model.weight) == "chunked"
     assert gradients._memory(model.bias) == "layerwise"
