@@ -7,8 +7,8 @@ drawn from these directly.
     python -m baselines.random_policy popgym-27 --trials 1000 --seed 0 --out tasks/data/popgym_random.json
     python -m baselines.random_policy procgen-16 procgen-16-hard procgen-16-memory --attempts 1 --trials 200 --seed 0 \
         --out tasks/data/procgen_random.json
-    python -m baselines.random_policy classic-control gym:Pendulum-v1 gym:MountainCarContinuous-v0 --trials 1000 \
-        --seed 0 --out tasks/data/gym_random.json
+    python -m baselines.random_policy gym:CartPole-v1 gym:Acrobot-v1 gym:MountainCar-v0 gym:Pendulum-v1 \
+        gym:MountainCarContinuous-v0 --trials 1000 --seed 0 --out tasks/data/gym_random.json
 """
 
 import argparse
