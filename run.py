@@ -94,11 +94,13 @@ def carry_out(command: Command) -> int:
 
 
 def _train(command: Train) -> int:
+    from mtrl.training.allocator import keep_freed_memory
     from mtrl.training.log import JsonlLog, Log, ProgressLog, TensorBoardLog, consume
     from mtrl.training.loop import train
 
     if command.dry_run:
         return _size(command.config)
+    keep_freed_memory()
     out = command.folder
     if rank() > 0:  # of several processes that train together the first tells
         consume(train(command.config, out, resume=command.resume), [])

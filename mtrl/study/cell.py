@@ -62,11 +62,13 @@ def read_result(folder: Path, cell: Cell) -> Result | None:
 def _run(config: RunConfig, folder: Path, trials: int) -> Result:
     import torch
 
+    from mtrl.training.allocator import keep_freed_memory
     from mtrl.training.checkpoint import Checkpoints
     from mtrl.training.evaluate import evaluate_run
     from mtrl.training.log import JsonlLog, consume
     from mtrl.training.loop import train
 
+    keep_freed_memory()
     torch.set_num_threads(1)
     begun = folder / "config.json"
     if begun.is_file() and from_json(begun.read_text()) != from_json(to_json(config)):
