@@ -61,14 +61,18 @@ class Gym:
         """
         import gymnasium
 
+        from tasks.gym_wrappers import ActionRepeat, rescaled
+
+        if type(action_repeat) is not int or action_repeat < 1:
+            raise ValueError(f"action_repeat: expected a whole number of at least 1, found {action_repeat!r}")
+        if type(rescale) is not bool:
+            raise ValueError(f"rescale: expected true or false, found {rescale!r}")
         registration = copy.deepcopy(_registration(name))
         registration.order_enforce = False
         try:
             env = gymnasium.make(registration, disable_env_checker=True, **options)
         except gymnasium.error.DependencyNotInstalled as error:
             raise ImportError(f"gym:{name}: {error}") from error
-        from tasks.gym_wrappers import ActionRepeat, rescaled
-
         env = rescaled(env) if rescale else env
         return env if action_repeat == 1 else ActionRepeat(env, action_repeat)
 

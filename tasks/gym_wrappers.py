@@ -8,8 +8,8 @@ from gymnasium import spaces, wrappers
 
 Env: TypeAlias = gymnasium.Env[Any, Any]
 
-_WIDEST = 1e4
-"""A range of more than this stands for none: CartPole writes its unbounded velocities as +-3.4e38."""
+_FARTHEST = 1e30
+"""A bound beyond this stands for none: some environments write the largest number there is in place of infinity."""
 
 
 class ActionRepeat(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -19,13 +19,11 @@ class ActionRepeat(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     Source: Mnih et al. 2015, "Human-level control through deep reinforcement learning", Methods (frame skip).
 
-    Raises:
-        ValueError: `times` is not a whole number of at least 1.
+    Args:
+        times: at least 1.
     """
 
     def __init__(self, env: Env, times: int) -> None:
-        if not isinstance(times, int) or times < 1:
-            raise ValueError(f"action_repeat: expected a whole number of at least 1, found {times!r}")
         super().__init__(env)
         self.times = times
 
@@ -50,13 +48,12 @@ def rescaled(env: Env) -> Env:
     if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         raise ValueError(f"rescale: expected observations in a Box of floating-point numbers, found {space}")
     low, high = space.low.astype(np.float64), space.high.astype(np.float64)
-    bounded = (high > low) & (high - low < _WIDEST)
+    bounded = (high > low) & (np.maximum(-low, high) < _FARTHEST)
     if not bounded.any():
         raise ValueError(f"rescale: expected numbers with bounds, found none in {space}")
     slope, shift = np.ones(space.shape), np.zeros(space.shape)
-    slope[bounded] = 2 / (high - low)[bounded]
+    slope[bounded] = 2 / (high[bounded] - low[bounded])
     shift[bounded] = -1 - slope[bounded] * low[bounded]
-    new = spaces.Box(
-        np.where(bounded, -1, low).astype(np.float32), np.where(bounded, 1, high).astype(np.float32), dtype=np.float32
-    )
+    bound = np.where(bounded, 1, np.inf).astype(np.float32)
+    new = spaces.Box(-bound, bound, dtype=np.float32)
     return wrappers.TransformObservation(env, lambda seen: (slope * seen + shift).astype(np.float32), new)

@@ -253,7 +253,7 @@ class Slot:
 
         With "instance", what the simulator drew, where it tells that.
         """
-        instance = getattr(self.simulator, "instance", None)
+        instance = told(self.simulator, "instance")
         return {
             "task_id": self.task_id,
             "raw_return": sum(self.attempt_returns[self.task.warmup_attempts :]),
@@ -292,9 +292,17 @@ class Slot:
 
 def _reset(simulator: Any, seed: int, attempt: int) -> Any:
     """The first observation of an attempt."""
-    options = {"options": {"attempt": attempt}} if getattr(simulator, "marks_attempts", False) else {}
+    options = {"options": {"attempt": attempt}} if told(simulator, "marks_attempts") else {}
     observation, _ = simulator.reset(seed=seed, **options)
     return observation
+
+
+def told(simulator: Any, name: str) -> Any:
+    """What a simulator tells of itself, through all that is wrapped around it; None if it does not."""
+    found = None
+    while simulator is not None and found is None:
+        found, simulator = getattr(simulator, name, None), getattr(simulator, "env", None)
+    return found
 
 
 def _close_quietly(simulator: Any) -> None:

@@ -13,8 +13,8 @@ from mtrl.report.records import Record, RunData
 from mtrl.report.words import ADAPTED_PARTS
 
 _REFERENCES = (
-    " Grey: algorithms that know the family and its prior (python -m baselines.references); in a trial of one attempt "
-    "their rewards are averaged over neighbouring steps."
+    " Grey: algorithms that know the family and its prior (python -m baselines.references), as far as they were "
+    "measured; in a trial of one attempt, 20 steps or more long, their rewards are averaged over neighbouring steps."
 )
 _SHORT = {"trained": "seen instances", "tested": "unseen instances", "held_out": "tasks held out"}
 
@@ -66,8 +66,7 @@ def _attempts(entries: dict[str, Any], styles: dict[str, LineStyle], *, scored: 
         for name, value in levels.items():
             level(axes, value, "" if named else name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        attempts = max(len(entry["attempts"]) for entry in entries.values())
-        if attempts == 1:
+        if all(len(entry["attempts"]) == 1 for entry in entries.values()):
             axes.set_xlim(0.5, 1.5)
             axes.set_xticks([1])
         if named:
@@ -93,8 +92,8 @@ def _rewards(entries: dict[str, Any], styles: dict[str, LineStyle]) -> Callable[
             ys = np.multiply(entry["rewards"], entry["alive"])
             axes.plot(range(1, len(ys) + 1), ys, linewidth=1.1, **styles[task].keywords)
         axes.set(xlabel="step of the trial", ylabel="reward")
-        axes.set_xlim(left=0)
         _references(axes, _references_of(entries), "rewards", {})
+        axes.set_xlim(left=0)
 
     return panel
 
@@ -117,6 +116,7 @@ def _references(axes: Axes, found: dict[str, Any], what: str, levels: dict[str, 
         xs = list(range(1, len(ys) + 1)) if len(ys) > 1 else [0.5, 1.5]  # a line has two points at least
         axes.plot(xs, ys if len(ys) > 1 else ys * 2, linewidth=style.width, zorder=1.5, **style.keywords)
         ends.append((xs[-1], ys[-1], name, style))
+    axes.set_xlim(right=axes.get_xlim()[1])  # of all lines: from here on the names count on it
     right = axes.get_xlim()[1]
     ends += [(right, value, name, LineStyle(colour=MUTED, dashes=())) for name, value in levels.items()]
     end_labels(axes, ends, height=1.9, size=7.0)

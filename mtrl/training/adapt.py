@@ -20,8 +20,9 @@ from mtrl.training.evaluate import HELD_OUT, load_agent
 from mtrl.training.play import Player
 from mtrl.training.probe import readable, told_apart
 from tasks.registry import load_suite
-from tasks.scores import load_played, load_reference, normalised
+from tasks.scores import Played, load_played, load_reference, normalised
 from tasks.suite import Suite
+from tasks.task import Task
 
 Floats = NDArray[np.float64]
 _MOST_SLOTS = 256
@@ -251,7 +252,7 @@ def _play(player: _Watched, trials: int) -> _Played:
     )
 
 
-def _entry(task: Any, played: _Played) -> dict[str, Any]:
+def _entry(task: Task, played: _Played) -> dict[str, Any]:
     paid = played.attempts[:, task.warmup_attempts :]
     mean, interval = _mean(paid.sum(axis=1))
     of_attempts = [_mean(column) for column in played.attempts.T]
@@ -275,6 +276,7 @@ def _entry(task: Any, played: _Played) -> dict[str, Any]:
                 "rewards": list(found.rewards),
             }
             for name, found in load_played(task.id).items()
+            if _comparable(task, found)
         },
         "trials": len(paid),
     }
@@ -285,6 +287,16 @@ def _entry(task: Any, played: _Played) -> dict[str, Any]:
             "r2": [readable(played.remembered(time), played.instances[played.lengths > time]) for time in times],
         }
     return entry
+
+
+def _comparable(task: Task, found: Played) -> bool:
+    """Whether the reference played under the task's protocol, for as many attempts or fewer."""
+    return (
+        len(found.attempts) <= task.attempts
+        and task.warmup_attempts == 0
+        and (task.attempts == 1 or task.instance == "same")
+        and (task.max_steps is None or len(found.rewards) <= task.max_steps)
+    )
 
 
 def _mean(values: Floats) -> tuple[float, list[float]]:

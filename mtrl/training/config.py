@@ -105,7 +105,7 @@ class CollectConfig:
                 f"explore_from and explore_to: expected shares in [0, 1], found {self.explore_from}, {self.explore_to}"
             )
         if not 1 <= self.explore_length < math.inf:
-            raise ValueError(f"explore_length: expected steps of at least 1, found {self.explore_length}")
+            raise ValueError(f"explore_length: expected a finite number of at least 1, found {self.explore_length}")
         if self.steps_per_update % self.slots:
             raise ValueError(f"steps_per_update {self.steps_per_update} is not a multiple of slots {self.slots}")
 

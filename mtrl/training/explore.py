@@ -2,7 +2,7 @@
 
 Source: Dabney et al. 2021, "Temporally-Extended ε-Greedy Exploration", Section 4.
 Departs: durations are geometric, so that their mean is finite and a setting, and the share of random actions stays what
-it is asked to be, whatever their duration.
+it is asked to be, whatever their duration; a change of it is followed within some durations, or at the next trial.
 """
 
 from typing import Any

@@ -54,7 +54,6 @@ class _Window(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, simulator: "gymnasium.Env[Any, Any]", frames: list[NDArray[np.uint8]]) -> None:
         super().__init__(simulator)
-        self.marks_attempts = getattr(simulator, "marks_attempts", False)
         self.frames, self.is_open = frames, simulator.render_mode == "rgb_array"
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:

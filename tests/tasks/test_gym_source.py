@@ -9,7 +9,9 @@ import pytest
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from tasks.gym_source import PLAIN, Gym
+from tasks.gym_wrappers import rescaled
 from tasks.registry import load_suite
+from tasks.trial import told
 
 
 def wrappers(env: gymnasium.Env) -> list[type]:  # type: ignore[type-arg]
@@ -108,17 +110,38 @@ def test_bounds_become_one_and_what_has_none_stays() -> None:
     seen, expected = ours.reset(seed=1)[0], theirs.reset(seed=1)[0]
     high = theirs.observation_space.high  # type: ignore[attr-defined]
     np.testing.assert_allclose(seen, expected / [high[0], 1, high[2], 1], rtol=1e-6)
-    np.testing.assert_array_equal(ours.observation_space.high, np.float32([1, high[1], 1, high[3]]))  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(ours.observation_space.high, np.float32([1, np.inf, 1, np.inf]))  # type: ignore[attr-defined]
     car, space = Gym.make("MountainCar-v0", rescale=True), gymnasium.make("MountainCar-v0").observation_space
     low, high = car.observation(space.low), car.observation(space.high)  # type: ignore[attr-defined]
     np.testing.assert_allclose([low, high], [[-1, -1], [1, 1]], atol=1e-6)
     assert ours.observation_space.contains(seen) and seen.dtype == np.float32
 
 
-@pytest.mark.parametrize("times", [0, -1, 1.5, "4"])
+@pytest.mark.parametrize("times", [0, -1, 1.5, 1.0, True, "4"])
 def test_an_impossible_repetition_is_refused(times: object) -> None:
     with pytest.raises(ValueError, match="action_repeat: expected a whole number of at least 1"):
         Gym.make("CartPole-v1", action_repeat=times)  # type: ignore[arg-type]
+
+
+def test_rescaling_is_asked_for_by_true() -> None:
+    with pytest.raises(ValueError, match="rescale: expected true or false, found 'off'"):
+        Gym.make("CartPole-v1", rescale="off")  # type: ignore[arg-type]
+
+
+def test_wide_bounds_are_bounds_and_the_largest_number_is_none() -> None:
+    space = gymnasium.spaces.Box(np.array([-2e4, -1.7e308, -np.inf]), np.array([2e4, 1.7e308, 1.0]), dtype=np.float64)
+    env = gymnasium.make("CartPole-v1").unwrapped
+    env.observation_space = space
+    found = rescaled(env)
+    np.testing.assert_array_equal(found.observation_space.low, [-1, -np.inf, -np.inf])  # type: ignore[attr-defined]
+    np.testing.assert_allclose(found.observation(np.array([1e4, 3.0, 0.5])), [0.5, 3, 0.5])  # type: ignore[attr-defined]
+
+
+def test_what_an_environment_tells_of_itself_is_heard_through_the_wrappers() -> None:
+    env = Gym.make("CartPole-v1", action_repeat=2, rescale=True)
+    assert told(env, "marks_attempts") is None and told(env, "instance") is None
+    env.unwrapped.marks_attempts, env.unwrapped.instance = True, (0.5,)  # type: ignore[attr-defined]
+    assert told(env, "marks_attempts") is True and told(env, "instance") == (0.5,)
 
 
 @pytest.mark.parametrize("name", ["FrozenLake-v1", "Blackjack-v1"])

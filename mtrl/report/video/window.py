@@ -27,7 +27,6 @@ class Window(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, simulator: "gymnasium.Env[Any, Any]") -> None:
         super().__init__(simulator)
-        self.marks_attempts = getattr(simulator, "marks_attempts", False)
         self.draws = simulator.render_mode == "rgb_array"
         self.is_open = False
         self.played: Any = None

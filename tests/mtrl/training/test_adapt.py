@@ -2,14 +2,16 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from mtrl.agent.agent import Agent
 from mtrl.report.adaptation_plots import adaptation_charts
-from mtrl.report.drawing import inline_svg, line_styles
+from mtrl.report.drawing import inline_svg, line_styles, save_picture
 from mtrl.report.records import RunData
 from mtrl.training.adapt import _with_attempts, adapt
 from mtrl.training.build import build_agent, build_rescaling
@@ -97,6 +99,12 @@ def test_references_stand_beside_the_agent() -> None:
     assert len(found["rewards"]) == len(entry["rewards"])
     best = load_reference("room:dark").best  # type: ignore[union-attr]
     assert found["attempt_scores"][-1] == pytest.approx(found["attempts"][-1] / best, abs=0.02)
+    for other in (
+        _with_attempts(suite, 1),
+        replace(suite, tasks=(replace(suite.tasks[0], instance="fresh"),)),
+        replace(suite, tasks=(replace(suite.tasks[0], max_steps=50),)),
+    ):
+        assert adapt(untrained(suite), suite, other, trials=2)["tested"]["tasks"]["dark"]["references"] == {}
     charts = adaptation_charts(
         RunData(
             name="",
@@ -109,3 +117,24 @@ def test_references_stand_beside_the_agent() -> None:
     assert "Grey: algorithms" in charts[0].caption
     for panel in charts[0].panels[:2]:
         assert {"nearest-first", "posterior-sampling"} <= set(re.findall(r">([a-z-]+)</text>", inline_svg(panel, "x")))
+
+
+def test_the_picture_has_room_for_a_reference_that_took_more_steps(tmp_path: Path) -> None:
+    suite = load_suite("dark-key-door")
+    entry = adapt(untrained(suite), suite, suite, trials=4)["tested"]["tasks"]["key-door"]
+    longest = max(len(found["rewards"]) for found in entry["references"].values())
+    quick = {**entry, "rewards": entry["rewards"][:60], "alive": entry["alive"][:60]}
+    styles = line_styles(["key-door"])
+    (chart,) = adaptation_charts(
+        RunData(
+            name="",
+            settings={},
+            tasks=["key-door"],
+            adaptation={"x": {"tested": {"tasks": {"key-door": quick}}, "gaps": {}}},
+        ),
+        styles,
+    )
+    axes = Figure().add_subplot()
+    chart.panels[1].draw(axes)
+    assert axes.get_xlim()[0] == 0 and axes.get_xlim()[1] >= longest > 60
+    save_picture(chart, [tmp_path / "x.png"], styles)  # a warning is an error
