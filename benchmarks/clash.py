@@ -24,15 +24,16 @@ Scores = dict[str, dict[float, list[float]]]
 
 
 def read(folder: Path) -> Scores:
-    """The scores of a study's folder."""
-    found: Scores = {}
+    """The scores of a study's folder, methods in the study's order."""
+    methods = json.loads((folder / "study.json").read_text())["methods"]
+    found: Scores = {method["name"]: {} for method in methods}
     for line in (folder / "results.jsonl").read_text().splitlines():
         record = json.loads(line)
         angle = re.fullmatch(r"mix-angle-(\d+)", record["condition"])
         if angle is not None and record["status"] == "done":
-            by_angle = found.setdefault(record["method"], {})
+            by_angle = found[record["method"]]
             by_angle.setdefault(float(angle[1]), []).append(record["evaluation"]["score"])
-    return found
+    return {method: by_angle for method, by_angle in found.items() if by_angle}
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
