@@ -8,7 +8,6 @@ look for ever. Where it gives up or raises an error the attempt counts 0, and is
 """
 
 import argparse
-import json
 import sys
 import zlib
 from collections import Counter
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from baselines.random_policy import Measurement, summarise, versions
+from baselines.measurement import Measurement, circumstances, summarise, write
 from tasks.babyai.levels import SIXTY_EIGHT
 from tasks.babyai.simulator import BabyaiEnv
 from tasks.babyai.source import Babyai
@@ -135,13 +134,9 @@ def report(results: dict[str, BotMeasurement], *, trials: int, seed: int) -> dic
     return {
         "attempts": 2,
         "source": "minigrid's BabyAIBot, measured here: both attempts at the same layout",
-        "command": f"python -m baselines.babyai_bot --trials {trials} --seed {seed}",
+        **circumstances("baselines.babyai_bot", "", trials=trials, seed=seed, packages=("minigrid",)),
         "policy": "minigrid.utils.baby_ai_bot.BabyAIBot; an attempt in which it fails counts 0",
         "unit": "raw return of the two paid attempts of a trial, 0 to 2",
-        "interval": "95% of the mean, normal approximation",
-        "seed": seed,
-        "trials": trials,
-        "versions": versions("minigrid"),
         "tasks": {f"babyai:{name}": found.result.mean for name, found in results.items() if found.failures < 1},
         "measured": {
             f"babyai:{name}": asdict(found.result) | {"failures": found.failures, "reasons": found.reasons}
@@ -168,9 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, ImportError) as error:
         parser.error(str(error))
     if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        content = report(results, trials=options.trials, seed=options.seed)
-        options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write(options.out, report(results, trials=options.trials, seed=options.seed))
 
 
 if __name__ == "__main__":

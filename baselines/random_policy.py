@@ -14,37 +14,21 @@ drawn from these directly.
 import argparse
 import dataclasses
 import json
-import math
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from baselines.measurement import Measurement, circumstances, summarise, write
 from tasks.registry import load_suite
 from tasks.suite import Suite
 
 _PACKAGES = {"popgym": "popgym", "babyai": "minigrid", "procgen": "procgen-mirror", "gym": "gymnasium"}
 """Source of tasks -> the package whose version matters."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """Raw return of a task's paid attempts, summed over a trial."""
-
-    mean: float
-    """Mean over trials."""
-    interval: tuple[float, float]
-    """95% interval of the mean, by the normal approximation."""
-    trials: int
-    """How many trials."""
-    steps: int
-    """Mean length of a trial, warm-up included."""
 
 
 def measure(suite: Suite, *, trials: int, seed: int) -> Iterator[tuple[str, Measurement]]:
@@ -92,17 +76,6 @@ def _drawn(generator: np.random.Generator, suite: Suite, num_valid: int, *, coun
     yield from actions
 
 
-def summarise(returns: NDArray[np.float64], steps: float) -> Measurement:
-    """The mean of some trials' returns, at least 2, with its interval; `steps` is their mean length."""
-    mean, half = float(returns.mean()), 1.96 * float(returns.std(ddof=1)) / math.sqrt(len(returns))
-    return Measurement(
-        mean=round(mean, 5),
-        interval=(round(mean - half, 5), round(mean + half, 5)),
-        trials=len(returns),
-        steps=round(steps),
-    )
-
-
 def report(
     suites: Sequence[str], results: dict[str, Measurement], *, attempts: int | None, trials: int, seed: int
 ) -> dict[str, Any]:
@@ -110,13 +83,8 @@ def report(
     named = " ".join(suites) + (f" --attempts {attempts}" if attempts is not None else "")
     packages = {_PACKAGES[source] for id_ in results if (source := id_.partition(":")[0]) in _PACKAGES}
     return {
-        "command": f"python -m baselines.random_policy {named} --trials {trials} --seed {seed}",
+        **circumstances("baselines.random_policy", named, trials=trials, seed=seed, packages=tuple(sorted(packages))),
         "policy": "uniform over each task's own actions",
-        "unit": "raw return of the paid attempts of a trial",
-        "interval": "95% of the mean, normal approximation",
-        "seed": seed,
-        "trials": trials,
-        "versions": versions(*sorted(packages)),
         "tasks": {task_id: asdict(result) for task_id, result in results.items()},
     }
 
@@ -152,28 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     )
     except (ValueError, ImportError) as error:
         parser.error(str(error))
-    text = json.dumps(
-        {"attempts": max(played, default=1)}
-        | report(options.suites, results, attempts=options.attempts, trials=options.trials, seed=options.seed),
-        indent=1,
+    content = {"attempts": max(played, default=1)} | report(
+        options.suites, results, attempts=options.attempts, trials=options.trials, seed=options.seed
     )
     if options.json:
-        print(text)
+        print(json.dumps(content, indent=1))
     if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text + "\n", encoding="utf-8")
-
-
-def versions(*packages: str) -> dict[str, str | None]:
-    """Versions of these packages, gymnasium and numpy; None for one that is not installed."""
-    return {name: _version(name) for name in (*packages, "gymnasium", "numpy")}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+        write(options.out, content)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from baselines.random_policy import Measurement, measure, summarise, versions
+from baselines.measurement import Measurement, circumstances, summarise, write
+from baselines.random_policy import measure
 from baselines.references.families import Family, family_of
 from baselines.references.play import Played, play
 from tasks.registry import load_suite
@@ -87,23 +88,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, ImportError) as error:
         parser.error(str(error))
     named = " ".join(options.suites) + (f" --attempts {options.attempts}" if options.attempts is not None else "")
-    text = json.dumps(
-        {
-            "command": f"python -m baselines.references {named} --trials {options.trials} --seed {options.seed}",
-            "unit": "raw return of the paid attempts of a trial",
-            "interval": "95% of the mean, normal approximation; without width where the mean is exact",
-            "seed": options.seed,
-            "trials": options.trials,
-            "versions": versions(),
-            "tasks": results,
-        },
-        indent=1,
-    )
+    content = {
+        **circumstances("baselines.references", named, trials=options.trials, seed=options.seed),
+        "exact": "means that are exact have an interval without width",
+        "tasks": results,
+    }
     if options.json:
-        print(text)
+        print(json.dumps(content, indent=1))
     if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text + "\n", encoding="utf-8")
+        write(options.out, content)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.random_policy import Measurement, summarise
+from baselines.measurement import Measurement, summarise
 from baselines.references.reference import Make
 from tasks.suite import Suite
 from tasks.task import Task
