@@ -118,17 +118,6 @@ class Ensemble(nn.Module):
         return self.layer(torch.tanh(self.inner(x))).movedim(0, 2)
 
 
-class Positions(nn.Module):
-    """A position embedding that all sequences share: its rows are no batch rows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.table, self.layer = nn.Embedding(6, D), nn.Linear(D, D)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layer(x + self.table(torch.arange(6))[: x.shape[1]])
-
-
 class BatchStatistics(nn.Module):
     """Batch normalisation lets every row's loss depend on every row."""
 
