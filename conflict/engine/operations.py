@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from conflict.engine import products
 from conflict.engine.rules import (
     BatchedMatMul,
     Broadcast,
@@ -72,7 +73,8 @@ def baddbmm(watched: Callable[[Any], bool], input: Tensor, batch1: Tensor, batch
     if watched(batch1) or (watched(input) and input.shape != (len(batch2), 1, batch2.shape[2])):
         return None
     bias, weight = (cut(x) if watched(x) else x for x in (input, batch2))
-    output = torch.baddbmm(bias, batch1, weight)
+    run = products.baddbmm if bias.shape == (len(weight), 1, weight.shape[2]) else torch.baddbmm
+    output = run(bias, batch1, weight)
     parameters = {"bias": input, "weight": batch2}
     return Planned(output=output, rule=BatchedMatMul(), parameters=parameters, saved=(batch1,))
 

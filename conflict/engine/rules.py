@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from conflict.engine.products import weight_gradient
 from conflict.engine.rows import equal, reduce_rows, slots
 
 Saved = tuple[Tensor, ...]
@@ -74,7 +75,7 @@ class BatchedMatMul(Rule):
         x = saved[0].to(grad.dtype)
         out = grad.new_empty(len(sizes), len(x), x.shape[-1], grad.shape[-1])
         for k, (x_k, g_k) in enumerate(zip(x.split(list(sizes), dim=1), grad.split(list(sizes), dim=1), strict=True)):
-            torch.bmm(x_k.transpose(1, 2), g_k, out=out[k])
+            out[k] = weight_gradient(x_k, g_k)
         return out
 
 

@@ -7,7 +7,7 @@ layer. Critics of states (for PPO) read no action and are the same otherwise.
 Departs: AMAGO-2's critics read the action at their first layer, beside the features of the backbone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import gymnasium as gym
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import leaky_relu, linear
 
+from conflict.engine.products import baddbmm
 from conflict.rescaling.task_affine import TaskAffine
 from mtrl.agent.heads import EnsembleEmbedding, EnsembleLinear, EnsembleProjection
 from mtrl.agent.task_heads import TaskLinear, apply_heads
@@ -95,40 +96,34 @@ class CriticEnsemble(nn.Module):
         features: Float[Tensor, "member row head"],
         actions: Int[Tensor, "row discount"] | Float[Tensor, "row discount size"],
         row_task: Int[Tensor, " row"],
+        read: Callable[[Tensor], Tensor],
         members: Int[Tensor, " member"] | None = None,
-    ) -> Float[Tensor, "member row discount output"]:
-        """Outputs of each discount for that discount's own action.
+    ) -> Float[Tensor, "member row discount *read"]:
+        """What `read` makes of the outputs [..., output] of each discount for that discount's own action.
 
         Gradients flow into continuous actions, and into nothing else.
         """
-        if torch.is_grad_enabled() and actions.requires_grad:
-            return self._ascended(features.detach(), actions, row_task, members)
-        weight, bias = (p.unflatten(-1, (self.num_discounts, -1)) for p in self._last_parameters(members))
-        # One discount after the other: all hidden layers together would not fit a processor's cache.
-        out = features.new_empty(self.num_discounts, *features.shape[:2], self.num_outputs)
+        ascends = torch.is_grad_enabled() and actions.requires_grad
+        parameters = (p.detach() if ascends else p for p in self._last_parameters(members))
+        weight, bias = (p.unflatten(-1, (self.num_discounts, -1)) for p in parameters)
+        head = self.outputs.head_of(row_task) if isinstance(self.outputs, TaskLinear) else None
+        # One discount after the other: all of them together would not fit a processor's cache.
+        found = []
         for d in range(self.num_discounts):
-            hidden = leaky_relu(self.action(actions[:, d], members).add_(features), inplace=True)
-            if isinstance(self.outputs, TaskLinear):
-                head = self.outputs.head_of(row_task)
-                out[d] = apply_heads(hidden, head, weight[..., d, :], bias[..., d, :])
+            if ascends:
+                maps = self.action.weight.detach()
+                hidden = leaky_relu(features.detach() + actions[:, d] @ (maps if members is None else maps[members]))
             else:
-                torch.baddbmm(bias[:, :, d], hidden, weight[:, :, d], out=out[d])
-        return self._per_task(out.permute(1, 2, 0, 3), row_task, members)
-
-    def _ascended(self, features: Tensor, actions: Tensor, row_task: Tensor, members: Tensor | None) -> Tensor:
-        frozen = (p.detach() for p in self._last_parameters(members))
-        weight, bias = (p.unflatten(-1, (self.num_discounts, -1)) for p in frozen)
-        maps = self.action.weight.detach()
-        maps = maps if members is None else maps[members]
-        out = []
-        for d in range(self.num_discounts):
-            hidden = leaky_relu(features + actions[:, d] @ maps)
-            if isinstance(self.outputs, TaskLinear):
-                head = self.outputs.head_of(row_task)
-                out.append(apply_heads(hidden, head, weight[..., d, :], bias[..., d, :]))
+                hidden = leaky_relu(self.action(actions[:, d], members).add_(features), inplace=True)
+            if head is None:
+                out = baddbmm(bias[:, :, d], hidden, weight[:, :, d])
             else:
-                out.append(torch.baddbmm(bias[:, :, d], hidden, weight[:, :, d]))
-        return self._per_task(torch.stack(out, dim=2), row_task, members, frozen=True)
+                out = apply_heads(hidden, head, weight[..., d, :], bias[..., d, :])
+            found.append(out if self.affine is not None else read(out))
+        together = torch.stack(found, dim=2)
+        if self.affine is None:
+            return together
+        return read(self._per_task(together, row_task, members, frozen=ascends))
 
     def _last(self, hidden: Tensor, row_task: Tensor, members: Tensor | None) -> Tensor:
         if not isinstance(self.outputs, TaskLinear):

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from conflict.engine.products import baddbmm
+
 
 class EnsembleLinear(nn.Module):
     """One linear layer per member: [member, row, in] -> [member, row, out]."""
@@ -19,8 +21,8 @@ class EnsembleLinear(nn.Module):
     ) -> Float[Tensor, "member row out"]:
         """Every member's layer (or only those of `members`) on its own rows."""
         if members is None:
-            return torch.baddbmm(self.bias, x, self.weight)
-        return torch.baddbmm(self.bias[members], x, self.weight[members])
+            return baddbmm(self.bias, x, self.weight)
+        return baddbmm(self.bias[members], x, self.weight[members])
 
 
 class EnsembleEmbedding(nn.Module):

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from conflict.engine.products import baddbmm
+
 
 class TaskLinear(nn.Module):
     """A linear layer a head: [*lead, row, in] -> [*lead, row, out], each row through the head of its task.
@@ -89,13 +91,18 @@ def apply_heads(
     own_weight, own_bias = weight.index_select(-3, heads), bias.index_select(-3, heads)
     longest = int(counts.max())
     if longest * len(heads) == rows:
-        whole: Tensor = own_bias + x.unflatten(-2, (len(heads), longest)) @ own_weight
-        return whole.flatten(-3, -2)
+        return _each(own_bias, x.unflatten(-2, (len(heads), longest)), own_weight)
     first = counts.cumsum(0) - counts
     place = torch.arange(rows, device=x.device) + (torch.arange(len(heads), device=x.device) * longest - first)[run]
     padded = x.new_zeros(*lead, len(heads) * longest, x.shape[-1]).index_copy(-2, place, x)
-    out: Tensor = own_bias + padded.unflatten(-2, (len(heads), longest)) @ own_weight
-    return out.flatten(-3, -2).index_select(-2, place)
+    return _each(own_bias, padded.unflatten(-2, (len(heads), longest)), own_weight).index_select(-2, place)
+
+
+def _each(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """Every head on its own rows [*lead, head, row, in] -> [*lead, head * row, out]."""
+    out = baddbmm(bias.flatten(0, -3), x.flatten(0, -3), weight.flatten(0, -3))
+    joined: Tensor = out.unflatten(0, x.shape[:-2]).flatten(-3, -2)
+    return joined
 
 
 def similarity(layer: TaskLinear) -> Float[Tensor, "task task"]:

@@ -231,12 +231,12 @@ def candidate_values(
     members: Tensor | None = None,
 ) -> Float[Tensor, "critic row discount candidate"]:
     """Values, on the scale of returns, of the candidate actions. They carry the gradient of these, and no other."""
+    found = candidates_read(critic, features, chosen, rows, members, agent.value_target.decode)
     if chosen.actions is not None:
-        found = candidate_outputs(critic, features, chosen, rows, members)
-        return torch.stack([read_values(agent, outputs, rows.task) for _, _, outputs in found], dim=-1)
+        return torch.stack([_denormalised(agent, values, rows.task) for _, _, values in found], dim=-1)
     values = features.new_zeros(*features.shape[:2], *chosen.weights.shape[1:])
-    for index, having, outputs in candidate_outputs(critic, features, chosen, rows, members):
-        values[:, having, :, index] = read_values(agent, outputs, rows.task[having])
+    for index, having, decoded in found:
+        values[:, having, :, index] = _denormalised(agent, decoded, rows.task[having])
     return values
 
 
@@ -251,29 +251,39 @@ def candidate_mixture(
 ) -> Float[Tensor, "critic row discount output"]:
     """The distribution of returns over the candidate actions together."""
     mixed = features.new_zeros(*features.shape[:2], chosen.weights.shape[1], agent.value_target.num_outputs)
-    for index, having, outputs in candidate_outputs(critic, features, chosen, rows, members):
-        mixed[:, having] += chosen.weights[having, :, index, None] * agent.value_target.probabilities(outputs)
+    probabilities = agent.value_target.probabilities
+    for index, having, found in candidates_read(critic, features, chosen, rows, members, probabilities):
+        mixed[:, having] += chosen.weights[having, :, index, None] * found
     return mixed
 
 
-def candidate_outputs(
-    critic: CriticEnsemble, features: Tensor, chosen: Candidates, rows: Rows, members: Tensor | None
-) -> Iterator[tuple[int, Tensor | slice, Float[Tensor, "critic row discount output"]]]:
-    """Each candidate's number, the rows that have it, and the critics' outputs there. They go one by one: their outputs
-    together would not fit a cache."""
+def candidates_read(
+    critic: CriticEnsemble,
+    features: Tensor,
+    chosen: Candidates,
+    rows: Rows,
+    members: Tensor | None,
+    read: Callable[[Tensor], Tensor],
+) -> Iterator[tuple[int, Tensor | slice, Float[Tensor, "critic row discount *read"]]]:
+    """Each candidate's number, the rows that have it, and what `read` makes of the critics' outputs there. They go one
+    by one: their outputs together would not fit a cache."""
     for index in range(chosen.weights.shape[-1]):
         if chosen.actions is not None:
-            yield index, slice(None), critic.of_actions(features, chosen.actions[:, :, index], rows.task, members)
+            yield index, slice(None), critic.of_actions(features, chosen.actions[:, :, index], rows.task, read, members)
             continue
         # An action that a row's task does not have has weight zero: its value is not needed.
         having = slice(None) if rows.allowed is None else rows.allowed[:, index].nonzero().squeeze(-1)
         action = torch.full_like(rows.action[having], index)
-        yield index, having, critic.of_action(features[:, having], action, rows.task[having], members)
+        yield index, having, read(critic.of_action(features[:, having], action, rows.task[having], members))
 
 
 def read_values(agent: Agent, outputs: Tensor, row_task: Tensor) -> Float[Tensor, "critic row discount"]:
     """Outputs of critics as values on the scale of returns."""
-    return agent.normaliser.denormalise(agent.value_target.decode(outputs), row_task.clamp_max(agent.num_tasks - 1))
+    return _denormalised(agent, agent.value_target.decode(outputs), row_task)
+
+
+def _denormalised(agent: Agent, values: Tensor, row_task: Tensor) -> Tensor:
+    return agent.normaliser.denormalise(values, row_task.clamp_max(agent.num_tasks - 1))
 
 
 class _Pick(torch.autograd.Function):

@@ -116,7 +116,8 @@ def test_the_policy_gradient_is_that_of_the_value_in_the_action() -> None:
     chosen = model.policy.candidates(params, exact_up_to=16, samples=1, generator=generator())
     assert chosen.actions is not None
     features = torch.full((3, 5, 16), 50.0, dtype=torch.float64)  # where all units of the critics are linear
-    values = model.critic.of_actions(features, chosen.actions[:, :, 0], given.task_ids[[0] * 5])[..., 0]
+    tasks = given.task_ids[[0] * 5]
+    values = model.critic.of_actions(features, chosen.actions[:, :, 0], tasks, model.value_target.decode)
     model.policy.surrogate(params, chosen, values.mean(dim=0)[..., None]).sum().backward()
     weight = model.critic.outputs.weight
     slopes = torch.einsum("msh,mhd->ds", model.critic.action.weight, weight).detach() / 3
