@@ -1,6 +1,6 @@
 """Settings of the objective. Imports no torch, so that the command line can list them at once."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from conflict.registry import VALUE_TARGETS, find
@@ -54,6 +54,8 @@ class LearningConfig:
     """Actions drawn per state for the imitation filter's baseline where the expectation is sampled; at least 1."""
     entropy_weight: float = 0.0
     """Weight of an entropy bonus on the policy; 0 turns it off."""
+    last_entropy_weight: float = 1.0
+    """Share of the entropy bonus's weight that is left at the run's last step; it declines linearly. In [0, 1]."""
     ppo_clip: float = 0.2
     """PPO: how far the ratio of new and old probability of an action may go from 1 before it pays no more; > 0."""
     ppo_critic_weight: float = 0.5
@@ -90,11 +92,20 @@ class LearningConfig:
             raise ValueError("actor ppo learns returns: expected a critic with scalar targets, found c51")
         if self.entropy_weight < 0:
             raise ValueError(f"entropy_weight: expected a number of at least 0, found {self.entropy_weight}")
+        if not 0 <= self.last_entropy_weight <= 1:
+            raise ValueError(f"last_entropy_weight: expected a share in [0, 1], found {self.last_entropy_weight}")
 
     @property
     def on_policy(self) -> bool:
         """Whether only what the policy itself has just done is learnt from."""
         return self.actor == "ppo"
+
+    def at(self, progress: float) -> "LearningConfig":
+        """The settings when this share of the run is done."""
+        if not self.entropy_weight or self.last_entropy_weight == 1:
+            return self
+        left = 1.0 - (1.0 - self.last_entropy_weight) * min(1.0, progress)
+        return replace(self, entropy_weight=self.entropy_weight * left, last_entropy_weight=1.0)
 
     def target_options(self) -> dict[str, Any]:
         """All options of the value target: of the bins, those that it has, and the further ones."""

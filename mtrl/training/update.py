@@ -87,20 +87,21 @@ class Updater:
 
         Args:
             measure: also take the task gradients where the strategy can do without them.
-            progress: share of the run that is done, for the learning rate.
+            progress: share of the run that is done, for the learning rate and the entropy bonus.
         Returns:
             The losses, the update's metrics, and the state of conflict if task gradients were taken.
         Raises:
             DivergenceError: a loss or the gradient is not finite; the weights did not move, but running statistics may
                 have: go back to a checkpoint.
         """
+        learning = self.learning.at(progress)
         self.optimizer.zero_grad(set_to_none=True)
         before = generator.get_state() if self.rescaling.needs_losses_after else None
         conflict = None
         if measure or self.strategy.needs != "losses" or self.rescaling.needs_gradient_norms:
             self.tasks.num_tasks = len(batch.task_ids)
             with self.tasks:
-                losses = self._losses(batch, generator)
+                losses = self._losses(batch, learning, generator)
             scales = self._scales(losses, batch, generator)
             self.tasks.backward(scales * losses.total)
             gram = self.tasks.gramian()
@@ -108,7 +109,7 @@ class Updater:
             conflict = Conflict(task_ids=batch.task_ids.tolist(), gram=gram, weights=weights)
             norms = gram.diagonal().clamp_min(0).sqrt()
         else:
-            losses = self._losses(batch, generator)
+            losses = self._losses(batch, learning, generator)
             scales = self._scales(losses, batch, generator)
             weights = self.strategy.weights(None, task_ids=batch.task_ids, generator=self._shared(generator))
             (weights * scales * losses.total).sum().backward()
@@ -160,8 +161,8 @@ class Updater:
     def _names(self, batch: Batch) -> list[str]:
         return [self.task_names[task] for task in batch.task_ids.tolist()]
 
-    def _losses(self, batch: Batch, generator: torch.Generator) -> TaskLosses:
-        losses = self.agent.task_losses(batch, self.learning, generator)
+    def _losses(self, batch: Batch, learning: LearningConfig, generator: torch.Generator) -> TaskLosses:
+        losses = self.agent.task_losses(batch, learning, generator)
         finite = self.ranks.everywhere(torch.isfinite(losses.total))
         if not finite.all():
             lines = [

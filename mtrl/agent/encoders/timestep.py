@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from conflict.value.symlog import symlog
 from mtrl.agent.conditioning import film, film_layer
 from mtrl.agent.config import AgentConfig
 from mtrl.agent.encoders.encoder import Encoder, Sizes, rows_of
@@ -89,7 +90,7 @@ class TimestepEncoder(nn.Module):
             nn.init.normal_(self.previous_action.weight)
         else:
             self.previous_action = nn.Embedding(int(action_space.n) + 1, width)
-        self.signals = nn.Linear(4, width)
+        self.signals = nn.Linear(5, width)
         nn.init.normal_(self.signals.weight)
         # Features of unit scale, so that what was seen is not drowned by positions or by a memory's small initial
         # weights.
@@ -107,15 +108,8 @@ class TimestepEncoder(nn.Module):
         """
         dtype = self.mix.weight.dtype
         reward = observation["previous_reward"].to(dtype)
-        signals = torch.stack(
-            [
-                torch.sign(reward),
-                log_magnitude(reward),
-                observation["attempt_start"].to(dtype),
-                torch.log1p(observation["time"].to(dtype)) / math.log(1000.0),
-            ],
-            dim=-1,
-        )
+        rest = (observation["attempt_start"].to(dtype), torch.log1p(observation["time"].to(dtype)) / math.log(1000.0))
+        signals = torch.stack([*reward_signals(reward), *rest], dim=-1)
         action = observation["previous_action"]
         action = action.long() if isinstance(self.previous_action, nn.Embedding) else action.to(dtype)
         features = self.signals(signals) + self.previous_action(action)
@@ -159,10 +153,12 @@ class TimestepEncoder(nn.Module):
         return features.flatten(0, lead - 1).index_add(0, place, encoded).view(features.shape)
 
 
-def log_magnitude(reward: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """A reward on a logarithmic scale that still tells 0.01 from 0.02: sign(r) log(1 + |r|/e) / log(1 + 1/e), e =
-    0.001.
+def reward_signals(reward: Float[Tensor, "*batch"]) -> tuple[Float[Tensor, "*batch"], ...]:
+    """A reward r as its sign, as a logarithm that still tells 0.01 from 0.02, and as symlog(r), which tells 1 from 2.
 
-    It is 1 at a reward of 1 and 2 at about 1,000, so that an input never grows with the scale of a task's rewards.
+    The logarithm is sign(r) log(1 + |r|/e) / log(1 + 1/e) with e = 0.001: 1 at a reward of 1 and 2 at about 1,000. So
+    an input hardly grows with the scale of a task's rewards.
     """
-    return torch.sign(reward) * torch.log1p(reward.abs() / _SMALLEST_REWARD) / math.log1p(1 / _SMALLEST_REWARD)
+    sign = torch.sign(reward)
+    magnitude = torch.log1p(reward.abs() / _SMALLEST_REWARD) / math.log1p(1 / _SMALLEST_REWARD)
+    return sign, sign * magnitude, symlog(reward)

@@ -108,3 +108,23 @@ def test_the_policy_head_alone_has_the_policy_rate() -> None:
         share = 0.1 if name.startswith("policy.") else 1.0
         torch.testing.assert_close(other, share * moved, rtol=1e-2, atol=1e-7)
     assert any(name.startswith("policy.") for name in before)
+
+
+def test_the_entropy_bonus_declines_with_the_run(monkeypatch: Any) -> None:
+    trainer, generator, weights = updater(make("none")), torch.Generator().manual_seed(0), []
+    trainer.learning = replace(trainer.learning, entropy_weight=0.2, last_entropy_weight=0.1)
+    losses = trainer.agent.task_losses
+
+    def task_losses(given: Any, learning: LearningConfig, *others: Any) -> Any:
+        weights.append(learning.entropy_weight)
+        return losses(given, learning, *others)
+
+    monkeypatch.setattr(trainer.agent, "task_losses", task_losses)
+    for progress in (0.0, 0.5, 1.0, 1.2):
+        trainer.update(batch(), generator, measure=False, progress=progress)
+    assert weights == pytest.approx([0.2, 0.11, 0.02, 0.02])
+
+
+def test_a_share_of_the_entropy_bonus_is_one() -> None:
+    with pytest.raises(ValueError, match=r"last_entropy_weight: expected a share in \[0, 1\], found 2"):
+        LearningConfig(last_entropy_weight=2)

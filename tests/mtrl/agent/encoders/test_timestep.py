@@ -10,7 +10,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from mtrl.agent.agent import Agent
-from mtrl.agent.encoders.timestep import ENCODERS, Sequences, TimestepEncoder
+from mtrl.agent.encoders.timestep import ENCODERS, Sequences, TimestepEncoder, reward_signals
 from mtrl.learning.actor_critic import task_losses
 from mtrl.learning.batch import existing
 from tests.mtrl.builders import LEARNING, agent, batch
@@ -32,6 +32,14 @@ def calls(model: Agent, key: str) -> list[int]:
 
 def flat(batch: Any) -> dict[str, torch.Tensor]:
     return {key: value.flatten(0, 1) for key, value in batch.observation.items()}
+
+
+@pytest.mark.parametrize(("reward", "apart"), [(0.01, 0.05), (1.0, 0.4), (100.0, 0.6)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_reward_and_twice_as_much_are_told_apart_at_any_scale(reward: float, apart: float, sign: int) -> None:
+    once, twice = (torch.stack(reward_signals(torch.tensor(sign * r))) for r in (reward, 2 * reward))
+    assert (sign * (twice - once)).max() > apart
+    assert torch.stack(reward_signals(torch.tensor(sign * 1e6))).abs().max() < 15
 
 
 @pytest.mark.parametrize("key", KEYS)
