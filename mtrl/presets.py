@@ -4,7 +4,7 @@ Source: popgym-27, babyai-68 and the Procgen suites follow Grigsby et al. 2024 (
 width, layers, context, bins and optimizer.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mtrl.agent.config import AgentConfig
 from mtrl.config import RunConfig
@@ -151,50 +151,70 @@ _PRESETS |= {
 }
 
 
-# Meta-RL on two cores: RL^2, which is PPO on whole trials, as many as make some thousand steps. The numbers: steps of
-# the longest trial, the discount of a trial, and the weight of the entropy (in the hallway 0.01 never read the sign).
-_BANDIT = _MDP = (100, 0.99, 0.01)
-_ROOM, _POINT, _HALLWAY = (100, 0.95, 0.01), (60, 0.95, 0.01), (24, 0.99, 0.05)
-_TRIALS: dict[str, tuple[int, float, float]] = {
-    "bandits": (500, 0.99, 0.01),
-    "bandits-shift": (10, 0.99, 0.01),
+@dataclass(frozen=True, kw_only=True)
+class _Meta:
+    """What RL^2 needs to know of a family of small problems."""
+
+    longest: int
+    """Steps of the longest trial."""
+    discount: float = 0.99
+    entropy: float = 0.01
+    last_entropy: float = 1.0
+    slots: int | None = None
+    """None: as many as make a rollout of some thousand steps."""
+    steps: int = 5_000_000
+
+
+_BANDIT = _MDP = _Meta(longest=100)
+# Without a bonus that lasts, agents walk the same way in the third attempt as in the second, and never find what lies
+# elsewhere.
+_ROOM = _Meta(longest=100, discount=0.97, entropy=0.04, last_entropy=0.05, slots=256, steps=25_000_000)
+_POINT = _Meta(longest=60, discount=0.95)
+_HALLWAY = _Meta(longest=24, entropy=0.05)  # at 0.01 nobody ever read the sign
+_TRIALS: dict[str, _Meta] = {
+    "bandits": _Meta(longest=500),
+    "bandits-shift": _Meta(longest=10),
     "bandit": _BANDIT,
     "tabular-mdp": _MDP,
     "mdp": _MDP,
     "dark-room": _ROOM,
     "dark-room-shift": _ROOM,
-    "dark-key-door": (250, 0.97, 0.01),
+    "dark-key-door": replace(_ROOM, longest=250),
     "room": _ROOM,
     "point-robot": _POINT,
     "point-robot-shift": _POINT,
     "point": _POINT,
     "hallway-sign": _HALLWAY,
     "hallway": _HALLWAY,
-    "tmaze": (101, 0.99, 0.01),
-    "meta-mix": (100, 0.97, 0.01),
+    "tmaze": _Meta(longest=101),
+    "meta-mix": _Meta(longest=100, discount=0.97),
 }
 _ROLLOUT = 6_400
 
 
-def _rl2(suite: str, longest: int, discount: float, entropy: float) -> RunConfig:
-    length = min(longest, 100)
-    slots = max(16, min(256, _ROLLOUT // length))
+def _rl2(suite: str, meta: _Meta) -> RunConfig:
+    """RL^2 on two cores: PPO on whole trials, or on pieces of 100 steps."""
+    length = min(meta.longest, 100)
+    slots = meta.slots or max(16, min(256, _ROLLOUT // length))
     return RunConfig(
         suite=suite,
-        agent=AgentConfig(memory="gru", layers=1, context=longest, head_width=64, critics=1),
+        agent=AgentConfig(memory="gru", layers=1, context=meta.longest, head_width=64, critics=1),
         learning=LearningConfig(
             actor="ppo",
             critic="regression",
-            discounts=(discount,),
-            acting_discount=discount,
-            entropy_weight=entropy,
+            discounts=(meta.discount,),
+            acting_discount=meta.discount,
+            entropy_weight=meta.entropy,
+            last_entropy_weight=meta.last_entropy,
         ),
         conflict=ConflictConfig(measure_every=200),
         collect=CollectConfig(
             slots=slots, steps_per_update=slots, rollout_length=length, start_steps=5_000, explore_steps=50_000
         ),
         update=UpdateConfig(minibatches=8, learning_rate=2e-3, last_learning_rate=0.05),
-        loop=LoopConfig(steps=5_000_000, evaluate_every=500_000, evaluate_trials=200, checkpoint_every=500_000),
+        loop=LoopConfig(
+            steps=meta.steps, evaluate_every=meta.steps // 10, evaluate_trials=200, checkpoint_every=meta.steps // 10
+        ),
     )
 
 
@@ -205,5 +225,5 @@ def preset(suite: str) -> RunConfig:
         return _PRESETS[suite]
     family = suite.partition(":")[0]
     if family in _TRIALS:
-        return _rl2(suite, *_TRIALS[family])
+        return _rl2(suite, _TRIALS[family])
     return replace(_PRESETS["popgym-quick"], suite=suite)
