@@ -75,6 +75,8 @@ def minimise(
         if slope[entering] >= -1e-14 * scale:
             break
         active[entering] = True
+    if normal is not None:  # what cancels where gradients are nearly dependent must not break the equation
+        solution = solution * (total / (normal @ solution))
     return solution
 
 
