@@ -57,7 +57,7 @@ class _Thin(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
+        x, weight = (value.to(grad.dtype) for value in ctx.saved_tensors)  # which autocast may have made another
         for_bias, for_x, for_weight = ctx.needs_input_grad
         return (
             (grad.sum(dim=1, keepdim=True) if ctx.one_bias else grad) if for_bias else None,

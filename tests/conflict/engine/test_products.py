@@ -35,6 +35,20 @@ def test_only_the_gradients_that_are_asked_for_are_made(columns: int) -> None:
 
 
 @pytest.mark.parametrize("columns", [3, 40])
+def test_mixed_precision_reaches_every_gradient(columns: int) -> None:
+    given = [torch.randn(*shape, requires_grad=True) for shape in ((2, 1, columns), (2, 6, 5), (2, 5, columns))]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mine, torchs = baddbmm(*given), torch.baddbmm(*given)
+    onto = torch.randn(mine.shape).to(mine.dtype)
+    assert mine.dtype == torchs.dtype
+    for found, expected in zip(
+        torch.autograd.grad(mine, given, onto), torch.autograd.grad(torchs, given, onto), strict=True
+    ):
+        assert found.dtype == expected.dtype
+        torch.testing.assert_close(found, expected, rtol=0.05, atol=0.1)
+
+
+@pytest.mark.parametrize("columns", [3, 40])
 def test_they_can_be_mapped(columns: int) -> None:
     given = torch.randn(4, 2, 1, columns), torch.randn(4, 2, 6, 5), torch.randn(4, 2, 5, columns)
     torch.testing.assert_close(torch.vmap(baddbmm)(*given), torch.stack([baddbmm(*one) for one in zip(*given)]))  # noqa: B905
