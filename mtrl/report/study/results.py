@@ -5,9 +5,9 @@ wherever it happens, for it flatters the method.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from mtrl.study.statistics.comparisons import (
 from mtrl.study.statistics.estimate import Estimate
 
 Standing = Literal["baseline", "better", "worse", "not distinguishable", "too few seeds", "no score"]
+
+_TIMES = ("processor_seconds", "seconds")
+"""What a run's cost is read from, the better first: a busy machine stretches wall-clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,10 @@ class MethodResult:
     improvement: Estimate | None
     """Probability to do better than the baseline on a task."""
     time_ratio: float
-    """Wall-clock over the baseline's, of the seeds that both have; NaN where unknown."""
+    """Processor time over the baseline's, of the seeds that both have; wall-clock where that was not noted; NaN where
+    neither was."""
+    update_rate: float
+    """Updates per second of the same time, in which a run also collects and evaluates; NaN where unknown."""
     memory: float
     """Largest peak memory of its runs in MiB; NaN where unknown."""
     parameters: list[int]
@@ -160,6 +166,7 @@ def _method(
         difference=difference,
         improvement=improvement,
         time_ratio=_time_ratio(study, condition, method),
+        update_rate=_update_rate(records.values()),
         memory=max(known_memories, default=math.nan),
         parameters=[int(value) for value in _distinct(records.values(), "parameters")],
         updates=[int(value) for value in _distinct(records.values(), "updates")],
@@ -179,11 +186,19 @@ def _time_ratio(study: Study, condition: str, method: str) -> float:
     if study.baseline is None:
         return math.nan
     own, base = study.done(condition, method), study.done(condition, study.baseline)
-    for kind in ("processor_seconds", "seconds"):
+    for kind in _TIMES:
         pairs = [(finite(own[s].get(kind)), finite(base[s].get(kind))) for s in own if s in base]
         ratios = [a / b for a, b in pairs if a > 0 and b > 0]
         if ratios:
             return float(np.median(ratios))
+    return math.nan
+
+
+def _update_rate(records: Collection[Mapping[str, Any]]) -> float:
+    for kind in _TIMES:
+        rates = [finite(record.get("updates")) / time for record in records if (time := finite(record.get(kind))) > 0]
+        if rates:
+            return float(np.median(rates))
     return math.nan
 
 

@@ -29,6 +29,7 @@ def main_table(study: Study, result: ConditionResult) -> str:
         f"difference to {base}",
         f"against {base} (Holm)",
         "time ratio",
+        "updates/s",
         "peak memory (MiB)",
         "parameters",
         "learning rate",
@@ -44,6 +45,7 @@ def _main_cells(study: Study, entry: MethodResult) -> list[Cell]:
         _estimate(difference.difference if difference else None, sign=True),
         _standing(entry.standing, difference.adjusted if difference else None),
         (number(entry.time_ratio) if math.isfinite(entry.time_ratio) else "–", entry.time_ratio),
+        (number(entry.update_rate) if math.isfinite(entry.update_rate) else "–", entry.update_rate),
         (f"{entry.memory:,.0f}" if math.isfinite(entry.memory) else "–", entry.memory),
         (_range([f"{value:,}" for value in entry.parameters]), entry.parameters[0] if entry.parameters else None),
         (_range([f"{v:g}" for v in entry.learning_rates]), entry.learning_rates[0] if entry.learning_rates else None),
@@ -65,6 +67,7 @@ def main_numbers(results: Sequence[ConditionResult]) -> Numbers:
             entry.difference.pairs if entry.difference else None,
             entry.standing,
             entry.time_ratio,
+            entry.update_rate,
             entry.memory,
             " ".join(str(value) for value in entry.parameters),
             " ".join(f"{value:g}" for value in entry.learning_rates),
@@ -78,7 +81,7 @@ def main_numbers(results: Sequence[ConditionResult]) -> Numbers:
     return Numbers(
         columns=[
             *("condition", "method", *named, "difference", "difference_low", "difference_high", "p_value"),
-            *("p_value_holm", "pairs", "verdict", "time_ratio", "peak_memory_mib", "parameters"),
+            *("p_value_holm", "pairs", "verdict", "time_ratio", "updates_per_second", "peak_memory_mib", "parameters"),
             *("learning_rate", "seeds_done", "seeds_failed", "seeds_missing"),
         ],
         rows=rows,

@@ -63,6 +63,9 @@ def test_processor_time_is_compared_where_it_is_known(tmp_path: Path) -> None:
             record["processor_seconds"] = {"mean": 4.0, "slow": 4.0 * record["seed"]}[record["method"]]
     result = condition_result(load_study(write_study(tmp_path / "x", grid, records)), "plain")
     assert result.methods["slow"].time_ratio == pytest.approx(1.5)  # the median of 1 and 2
+    updates = records[0]["updates"]
+    assert result.methods["mean"].update_rate == pytest.approx(updates / 4.0)
+    assert result.methods["slow"].update_rate == pytest.approx((updates / 4.0 + updates / 8.0) / 2)
 
 
 def test_seeds_without_all_scores_are_left_out_of_the_averages(tmp_path: Path) -> None:

@@ -161,6 +161,7 @@ def test_the_csv_has_the_numbers_of_the_main_table(compared: Written) -> None:
                     name,
                 )
         assert float(row["time_ratio"]) == pytest.approx(float(cells_["time ratio"]), abs=0.005)
+        assert float(row["updates_per_second"]) == pytest.approx(float(cells_["updates/s"]), rel=0.05)
         assert row["verdict"] in cells_["against mean (Holm)"]
         assert f"{int(row['parameters']):,}" == cells_["parameters"]
         assert row["learning_rate"] == cells_["learning rate"]
