@@ -237,7 +237,7 @@ class Agent(nn.Module):
         owned = [] if affine is None or affine.num_tasks == 1 else list(affine.parameters())
         owned += [module.weight for module in self.modules() if isinstance(module, TaskTable)]
         heads = (self.policy.last, self.critic.outputs)
-        owned += [p for head in heads if isinstance(head, TaskLinear) and head.own_one_task for p in head.parameters()]
+        owned += [head.get_parameter(name) for head in heads if isinstance(head, TaskLinear) for name in head.owned]
         return owned
 
     def task_losses(

@@ -133,7 +133,8 @@ class CriticEnsemble(nn.Module):
         return apply_heads(hidden, self.outputs.head_of(row_task), *self._last_parameters(members))
 
     def _last_parameters(self, members: Tensor | None) -> tuple[Tensor, Tensor]:
-        weight, bias = self.outputs.weight, self.outputs.bias
+        last = self.outputs
+        weight, bias = last.heads if isinstance(last, TaskLinear) else (last.weight, last.bias)
         return (weight, bias) if members is None else (weight[members], bias[members])
 
     def _per_task(self, out: Tensor, row_task: Tensor, members: Tensor | None, *, frozen: bool = False) -> Tensor:
@@ -154,7 +155,5 @@ def _for_tasks(layer: EnsembleLinear, heads: Sequence[int]) -> TaskLinear:
     """A layer for every member and head; all heads of a member start as its layer."""
     members, inputs, outputs = layer.weight.shape
     found = TaskLinear(heads, inputs, outputs, leading=(members,))
-    with torch.no_grad():
-        found.weight.copy_(layer.weight[:, None])
-        found.bias.copy_(layer.bias[:, None])
+    found.set(layer.weight[:, None], layer.bias[:, None])
     return found

@@ -12,8 +12,8 @@ class SharingConfig:
     heads: Literal["shared", "task", "group"] = "shared"
     """The last layers of actor and critics: one for all tasks, one a task, or one a group of tasks."""
     head_groups: dict[str, str] = field(default_factory=dict)
-    """For `--heads group`: tasks and their groups in turn; tasks that are not named form a group of their own. A group
-    of one task takes part in gradient strategies, unless all groups are of one task."""
+    """For `--heads group`: tasks and their groups in turn; tasks that are not named form a group of their own. The head
+    of a group of one task is kept out of gradient strategies."""
     conditioning: Literal["none", "one-hot", "embedding", "film", "mission"] = "none"
     """How the network is told the task: not at all; by its number, or by a learnt embedding, added to the features of
     every step; film: the embedding scales and shifts them; mission: the words of the mission do."""

@@ -6,6 +6,7 @@ All rows of consecutive steps of one task go through a single matrix product, an
 as many heads as there are tasks cost what one of them does.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -20,25 +21,62 @@ class TaskLinear(nn.Module):
 
     Rows may come in any order; those of one task that follow each other are computed together. A task beyond those of
     training (a number of at least `len(heads)`) gets the mean of all heads.
+
+    A head that several tasks share is theirs in common, so a strategy combines its gradients; one that a single task
+    has is `owned`. Where there are both, the latter are parameters of their own (`own_weight` and `own_bias`).
     """
 
     def __init__(self, heads: Sequence[int], inputs: int, outputs: int, *, leading: tuple[int, ...] = ()) -> None:
         """Args: heads: of every task, counted from 0; leading: shape of the ensemble. Weights start at 0."""
         super().__init__()
-        self.count = max(heads) + 1
+        tasks = Counter(heads)
+        order = sorted(tasks, key=lambda head: (tasks[head] == 1, head))  # those that several tasks share come first
+        self.count = len(order)
         self.of_task: Tensor
-        self.register_buffer("of_task", torch.tensor([*heads, self.count]), persistent=False)
-        self.weight = nn.Parameter(torch.zeros(*leading, self.count, inputs, outputs))
-        self.bias = nn.Parameter(torch.zeros(*leading, self.count, 1, outputs))
-        self.own_one_task = len(set(heads)) == len(heads)
-        """Whether no two tasks share a head."""
+        self.register_buffer("of_task", torch.tensor([*map(order.index, heads), self.count]), persistent=False)
+        alone = list(tasks.values()).count(1)
+        own = alone if alone < self.count else 0
+        self.weight = nn.Parameter(torch.zeros(*leading, self.count - own, inputs, outputs))
+        self.bias = nn.Parameter(torch.zeros(*leading, self.count - own, 1, outputs))
+        self.own_weight = nn.Parameter(torch.zeros(*leading, own, inputs, outputs)) if own else None
+        self.own_bias = nn.Parameter(torch.zeros(*leading, own, 1, outputs)) if own else None
+        self.owned = {"own_weight", "own_bias"} if own else {"weight", "bias"} if alone else set()
+        """The parameters of which each task has its own."""
         self.row_axis = len(leading)
+
+    @property
+    def heads(self) -> tuple[Float[Tensor, "*lead head in out"], Float[Tensor, "*lead head 1 out"]]:
+        """Weights and biases of all heads."""
+        if self.own_weight is None or self.own_bias is None:
+            return self.weight, self.bias
+        return torch.cat([self.weight, self.own_weight], dim=-3), torch.cat([self.bias, self.own_bias], dim=-3)
+
+    def split(
+        self, weight: Float[Tensor, "*lead head in out"], bias: Float[Tensor, "*lead head 1 out"]
+    ) -> dict[str, Tensor]:
+        """What belongs to all heads, by parameter: `heads` the other way round."""
+        parts = self.weight.shape[-3]
+        if self.own_weight is None:
+            return {"weight": weight, "bias": bias}
+        return {
+            "weight": weight[..., :parts, :, :],
+            "bias": bias[..., :parts, :, :],
+            "own_weight": weight[..., parts:, :, :],
+            "own_bias": bias[..., parts:, :, :],
+        }
+
+    @torch.no_grad()
+    def set(self, weight: Tensor, bias: Tensor) -> None:
+        """Give all heads these values, which may be broadcast to `heads`."""
+        mine = (given.expand_as(own) for given, own in zip((weight, bias), self.heads, strict=True))
+        for name, values in self.split(*mine).items():
+            self.get_parameter(name).copy_(values)
 
     def forward(
         self, x: Float[Tensor, "*lead row in"], row_task: Int[Tensor, " row"]
     ) -> Float[Tensor, "*lead row out"]:
         """Each row through the head of its task."""
-        return apply_heads(x, self.head_of(row_task), self.weight, self.bias)
+        return apply_heads(x, self.head_of(row_task), *self.heads)
 
     def head_of(self, row_task: Int[Tensor, " row"]) -> Int[Tensor, " row"]:
         """The head of each row; the mean of all has the number after the last."""
@@ -49,8 +87,7 @@ class TaskLinear(nn.Module):
     ) -> dict[str, Float[Tensor, "task ..."]]:
         """Gradients [task, *shape] by parameter; see `conflict.engine.rules`."""
         x, row_task = inputs
-        weight = x.new_zeros(len(sizes), *self.weight.shape)
-        bias = x.new_zeros(len(sizes), *self.bias.shape)
+        weight, bias = (x.new_zeros(len(sizes), *values.shape) for values in self.heads)
         part = torch.arange(len(sizes), device=x.device).repeat_interleave(torch.tensor(sizes, device=x.device))
         # The engine may ask for several tasks as one: runs of one head within one part.
         cells, counts = (part * (self.count + 1) + self.head_of(row_task)).unique_consecutive(return_counts=True)
@@ -62,15 +99,13 @@ class TaskLinear(nn.Module):
             weight[k, ..., head, :, :] += x[..., rows, :].transpose(-2, -1) @ here
             bias[k, ..., head, :, :] += here.sum(dim=-2, keepdim=True)
             start += count
-        return {"weight": weight, "bias": bias}
+        return self.split(weight, bias)
 
 
 def for_tasks(layer: nn.Linear, heads: Sequence[int]) -> TaskLinear:
     """A layer for every head, all of which start as this one."""
     found = TaskLinear(heads, layer.in_features, layer.out_features)
-    with torch.no_grad():
-        found.weight.copy_(layer.weight.T)
-        found.bias.copy_(layer.bias)
+    found.set(layer.weight.T, layer.bias)
     return found
 
 
@@ -107,8 +142,8 @@ def _each(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
 
 def similarity(layer: TaskLinear) -> Float[Tensor, "task task"]:
     """Cosines between the heads of all tasks, their weights (but not their biases) laid end to end."""
-    heads = layer.of_task[:-1]
-    flat: Tensor = layer.weight.detach().movedim(-3, 0)[heads].flatten(1)
+    weight, _ = layer.heads
+    flat: Tensor = weight.detach().movedim(-3, 0)[layer.of_task[:-1]].flatten(1)
     unit = flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-12)
     cosines: Tensor = unit @ unit.T
     return cosines

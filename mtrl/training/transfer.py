@@ -149,7 +149,7 @@ def _head_values(
             [torch.stack([_by_name(name, source_names, t) for name in group]).mean(dim=0) for group in members]
             for t in of_tasks
         ]
-        return {key: torch.stack(t).movedim(0, -3) for key, t in zip(("weight", "bias"), pairs, strict=True)}
+        return module.split(*(torch.stack(t).movedim(0, -3) for t in pairs))
     weight, bias = (t.mean(dim=0) for t in of_tasks)
     return {"weight": weight.T, "bias": bias[0]} if isinstance(module, nn.Linear) else {"weight": weight, "bias": bias}
 
@@ -160,7 +160,7 @@ def _as_heads(layer: nn.Module) -> tuple[Tensor, Tensor]:
         return layer.weight.T[None], layer.bias[None, None]
     assert isinstance(layer, TaskLinear | EnsembleLinear)
     if isinstance(layer, TaskLinear):
-        return layer.weight, layer.bias
+        return layer.heads
     return layer.weight[:, None], layer.bias[:, None]
 
 

@@ -70,7 +70,7 @@ def with_heads(kind: str = "task", **learning: Any) -> Agent:
     model = builders.agent(settings, sharing=sharing)
     with torch.no_grad():  # heads that differ
         for head in (model.policy.last, model.critic.outputs):
-            head.weight.add_(0.1 * noise(*head.weight.shape, seed=3))
+            head.set(head.heads[0] + 0.1 * noise(*head.heads[0].shape, seed=3), head.heads[1])
     model.target_critic.load_state_dict(model.critic.state_dict())
     return model
 
@@ -111,10 +111,35 @@ def test_permuting_the_tasks_permutes_the_heads(critic: str) -> None:
 def test_what_a_group_shares_is_not_owned_and_what_a_task_has_alone_is() -> None:
     alone, together = with_heads("task"), with_heads("group")
     assert {id(p) for p in alone.owned_parameters()} >= {id(p) for p in alone.policy.last.parameters()}
-    assert not together.owned_parameters()
-    assert together.policy.last.weight.shape[0] == 2  # {0, 2} and {1}
+    last = together.policy.last
+    assert len(last.weight) == len(last.own_weight) == 1  # {0, 2} and {1}
+    assert last.of_task.tolist() == [0, 1, 0, 2]
+    owned = {id(p) for p in together.owned_parameters()}
+    assert {id(last.own_weight), id(last.own_bias)} <= owned
+    assert id(last.weight) not in owned and id(last.bias) not in owned
+    assert not builders.agent(sharing=SharingConfig(heads="group", head_groups={"0": "a"})).policy.last.owned - {
+        "own_weight",
+        "own_bias",
+    }
     each = SharingConfig(heads="group", head_groups={"0": "a", "1": "b", "2": "c"})
     assert len(builders.agent(sharing=each).owned_parameters()) == len(alone.owned_parameters())
+
+
+def test_heads_that_are_split_by_owner_are_what_they_were_together() -> None:
+    split, whole = TaskLinear((1, 0, 1, 2), 4, 2).double(), TaskLinear((0, 1, 0, 2, 1, 2), 4, 2).double()
+    weight, bias = noise(3, 4, 2), noise(3, 1, 2, seed=1)
+    for layer in (split, whole):
+        layer.set(weight, bias)
+        torch.testing.assert_close(layer.heads, (weight, bias))
+    assert split.owned and not whole.owned
+    x, upstream = noise(7, 4, seed=2), noise(7, 2, seed=3)
+    tasks = torch.tensor([0, 0, 1, 1, 2, 3, 4])  # heads 0 0 1 1 0 2 in both layers, and the mean of all
+    torch.testing.assert_close(split(x, tasks)[:6], whole(x[:6], tasks[:6]))
+    torch.testing.assert_close(split(x, tasks)[6:], x[6:] @ weight.mean(dim=0) + bias.mean(dim=0))
+    found = split.task_gradients((x[:6], tasks[:6]), upstream[:6], [2, 2, 1, 1])
+    assert found.keys() == dict(split.named_parameters()).keys()
+    torch.testing.assert_close(found["own_bias"][3, 1, 0], upstream[5])
+    torch.testing.assert_close(found["weight"][0, 0], x[:2].T @ upstream[:2])
 
 
 def test_groups_name_tasks_of_the_suite() -> None:
