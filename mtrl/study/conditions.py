@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 Axis = Literal["spread", "frequency", "tasks", "width", "mix"]
+FACTORS: frozenset[Axis] = frozenset(("spread", "frequency"))
+"""The axes on which every task has a factor of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ class Condition:
 
     def settings_of(self, seed: int, tasks: Sequence[str]) -> dict[str, Any]:
         """The settings for a seed, on a suite of these tasks."""
-        drawn = {} if self.axis not in _DRAWN else _DRAWN[self.axis](self.value, _shuffled(tasks, seed))
+        drawn = {} if self.axis not in _DRAWN else _DRAWN[self.axis](self.value, drawn_order(tasks, seed))
         return {**drawn, **self.settings}
 
 
@@ -84,8 +86,14 @@ def _ratio(axis: str, ratio: float) -> float:
     return float(ratio)
 
 
-def _shuffled(tasks: Sequence[str], seed: int) -> list[str]:
-    """The same for all methods and all values of an axis."""
+def drawn_order(tasks: Sequence[str], seed: int) -> list[str]:
+    """Tasks in the order in which a seed gives them what is drawn, factors from the least on.
+
+    It is the same for all methods and all values of an axis.
+
+    Args:
+        tasks: all of the suite, in its order.
+    """
     order = np.random.default_rng([seed, 0xC0]).permutation(len(tasks))
     return [tasks[i] for i in order]
 

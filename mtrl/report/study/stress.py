@@ -5,17 +5,22 @@ condition alone.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mtrl.report.study.folder import Condition, Study
 from mtrl.report.study.results import verdict_of
-from mtrl.report.study.scores import Rows, adjusted, estimate, matrix, mean_of, score_rows, scored_tasks
+from mtrl.report.study.scores import Rows, adjusted, all_tasks, estimate, matrix, mean_of, score_rows, scored_tasks
+from mtrl.study.conditions import FACTORS, drawn_order
 from mtrl.study.statistics.aggregates import Scores, mean
 from mtrl.study.statistics.comparisons import Verdict
 from mtrl.study.statistics.estimate import Estimate
 from mtrl.study.statistics.student import paired_interval
+
+MOST_PARTS = 5
+"""Into which a suite's tasks are divided by their factors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,9 @@ class AxisResult:
     """By method: the mean score under each condition."""
     by_task: dict[str, dict[str, list[Estimate | None]]]
     """By task and method."""
+    by_factor: dict[str, dict[str, list[Estimate | None]]]
+    """By the place of a task's own factor among those of a seed, from the smallest on, and method: the scores of
+    whichever tasks had it. Empty on an axis that has none, or for a single task."""
     kept: list[Kept]
     """Empty if the values are no numbers."""
 
@@ -91,8 +99,40 @@ def _axis(study: Study, axis: str, conditions: list[Condition]) -> AxisResult:
             task: {method: [_mean(own, place) for own in series] for method, series in rows.items()}
             for place, task in enumerate(tasks)
         },
+        by_factor=_by_factor(study, axis, ordered, tasks, rows),
         kept=_kept({method: (series[0], series[-1]) for method, series in rows.items()}) if numeric else [],
     )
+
+
+def _by_factor(
+    study: Study, axis: str, conditions: list[Condition], tasks: list[str], rows: dict[str, list[Rows]]
+) -> dict[str, dict[str, list[Estimate | None]]]:
+    suite = max((all_tasks(study, condition.name) for condition in conditions), key=len)
+    if axis not in FACTORS or len(suite) < 2 or not tasks:
+        return {}
+    orders = {seed: drawn_order(suite, seed) for seed in study.seeds}
+    parts = np.array_split(np.arange(len(suite)), min(len(suite), MOST_PARTS))
+
+    def score(row: Scores, seed: int, part: Sequence[int]) -> float:
+        found = [row[tasks.index(orders[seed][place])] for place in part if orders[seed][place] in tasks]
+        return float(np.mean(found)) if found else math.nan
+
+    def series(part: Sequence[int], own: Rows) -> Estimate | None:
+        values = [score(row, seed, part) for seed, row in own.items()]
+        known = [value for value in values if math.isfinite(value)]
+        return mean_of(known) if known else None
+
+    return {
+        _part_name(part, len(suite)): {method: [series(part, own) for own in found] for method, found in rows.items()}
+        for part in (part.tolist() for part in parts)
+    }
+
+
+def _part_name(part: Sequence[int], count: int) -> str:
+    first, last = part[0] + 1, part[-1] + 1
+    which = f"{first} of {count}" if first == last else f"{first} to {last} of {count}"
+    end = ", the smallest" if first == 1 else ", the largest" if last == count else ""
+    return f"factor {which}{end}"
 
 
 def _mean(rows: Rows, place: int | None = None) -> Estimate | None:

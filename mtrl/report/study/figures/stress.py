@@ -1,6 +1,7 @@
 """Scores against the values of an axis, such as the spread of the reward scales: over all tasks, and task by task."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
@@ -20,11 +21,13 @@ Points = Mapping[str, Sequence[Estimate | None]]
 
 
 def axis_figures(study: Study, result: AxisResult) -> list[StudyFigure]:
-    """Mean score against the axis' value, and the same for every task where there are several."""
+    """Mean score against the axis' value, and the same for every task and every factor where there are several."""
     if not any(point is not None for points in result.scores.values() for point in points):
         return []
     figures = [_overall(study, result)]
-    return [*figures, _by_task(study, result)] if len(result.tasks) > 1 else figures
+    if len(result.tasks) > 1:
+        figures.append(_by_task(study, result))
+    return [*figures, _by_factor(study, result)] if result.by_factor else figures
 
 
 def _overall(study: Study, result: AxisResult) -> StudyFigure:
@@ -57,27 +60,59 @@ def _overall(study: Study, result: AxisResult) -> StudyFigure:
 
 
 def _by_task(study: Study, result: AxisResult) -> StudyFigure:
-    present = _present(result.scores)
-    together = groups(present, study.baseline)
-    rows: list[list[Field]] = [[task, *row] for task, points in result.by_task.items() for row in _rows(result, points)]
+    chart = _panels(study, result, result.by_task)
     return StudyFigure(
-        chart=Chart(
+        chart=replace(
+            chart,
             name=f"axis-{result.axis}-tasks",
             title=f"Score of each task against {result.axis}",
-            caption="Mean normalised score over seeds, with 95% t-intervals." + _floor_note(*result.by_task.values()),
-            panels=[
-                Panel(
-                    draw=_draw(study, result, points, methods, height=2.0, named=False),
-                    title=numbered(task, place, len(together)),
-                )
-                for task, points in result.by_task.items()
-                for place, methods in enumerate(together)
-            ],
-            legend=present,
+            caption=f"Mean normalised score over seeds, with 95% t-intervals.{chart.caption}",
         ),
         styles=method_styles(study.method_names, study.baseline),
-        numbers=Numbers(columns=("task", result.axis, "method", "score", "low", "high"), rows=rows),
+        numbers=_numbers(result, "task", result.by_task),
     )
+
+
+def _by_factor(study: Study, result: AxisResult) -> StudyFigure:
+    chart = _panels(study, result, result.by_factor)
+    what = {"spread": "reward scale", "frequency": "frequency"}[result.axis]
+    return StudyFigure(
+        chart=replace(
+            chart,
+            name=f"axis-{result.axis}-factors",
+            title=f"Who pays for {result.axis}: score by the task's own {what}",
+            caption="Every seed draws anew which task has which factor. Each panel holds the tasks whose factor is in "
+            "that place, from the smallest on, seed by seed: mean normalised score, with 95% t-intervals over seeds. "
+            f"Where all factors are alike they are the same tasks.{chart.caption}",
+        ),
+        styles=method_styles(study.method_names, study.baseline),
+        numbers=_numbers(result, "factor", result.by_factor),
+    )
+
+
+def _panels(study: Study, result: AxisResult, parts: Mapping[str, Points]) -> Chart:
+    """Panels of all parts, by their names; the caption says what is not drawn."""
+    present = _present(result.scores)
+    together = groups(present, study.baseline)
+    return Chart(
+        name="",
+        title="",
+        caption=_floor_note(*parts.values()),
+        panels=[
+            Panel(
+                draw=_draw(study, result, points, methods, height=2.0, named=False),
+                title=numbered(part, place, len(together)),
+            )
+            for part, points in parts.items()
+            for place, methods in enumerate(together)
+        ],
+        legend=present,
+    )
+
+
+def _numbers(result: AxisResult, kind: str, parts: Mapping[str, Points]) -> Numbers:
+    rows: list[list[Field]] = [[part, *row] for part, points in parts.items() for row in _rows(result, points)]
+    return Numbers(columns=(kind, result.axis, "method", "score", "low", "high"), rows=rows)
 
 
 def _draw(

@@ -14,6 +14,7 @@ from mtrl.report.study.results import condition_result
 from mtrl.report.study.scores import estimate, matrix
 from mtrl.report.study.series import series
 from mtrl.report.study.stress import axis_results
+from mtrl.study import conditions
 from mtrl.study.statistics.aggregates import AGGREGATES
 from tests.mtrl.report.study.synthetic import TASKS, Grid, Record, cells, flat, spread, write_study
 
@@ -94,6 +95,41 @@ def test_the_share_kept_is_the_ratio_of_the_means(tmp_path: Path) -> None:
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx((0.5, 0.5, 0.5))  # every seed keeps half
     assert change.difference.value == pytest.approx(-0.4) and change.verdict == "worse"
     assert kept["zero"].ratio is None  # nothing to keep
+
+
+def test_scores_are_put_together_by_the_factors_that_the_seeds_drew(tmp_path: Path) -> None:
+    tasks = TASKS[:3]
+
+    def score(condition: str, method: str, seed: int, task: str) -> float:
+        drawn = conditions.spread(float(condition.partition("-")[2])).settings_of(seed, tasks)
+        return 0.1 * math.log10(drawn["play.reward_scales"][task]) + 0.01 * seed
+
+    grid = Grid(methods=("mean", "b"), seeds=(0, 1, 2), tasks=tasks, conditions=spread(1, 100))
+    (axis,) = axis_results(study_of(tmp_path / "x", grid, score))
+    assert list(axis.by_factor) == ["factor 1 of 3, the smallest", "factor 2 of 3", "factor 3 of 3, the largest"]
+    for (name, points), exponent in zip(axis.by_factor.items(), (-1, 0, 1), strict=True):
+        found = [point.value for point in points["b"] if point is not None]
+        assert found == pytest.approx([0.01, 0.01 + 0.1 * exponent]), name
+    numbers = [{"name": f"width-{width}", "axis": "width", "value": width, "settings": {}} for width in (16, 32)]
+    plain = Grid(methods=("mean", "b"), seeds=(0, 1), tasks=tasks, conditions=numbers)
+    (axis,) = axis_results(study_of(tmp_path / "y", plain, lambda condition, method, seed, task: 0.5))
+    assert not axis.by_factor  # no task has a factor of its own
+
+
+def test_the_tasks_of_a_large_suite_are_divided_into_five_parts(tmp_path: Path) -> None:
+    tasks = [f"T{i}" for i in range(12)]
+    grid = Grid(methods=("mean",), seeds=(0, 1), tasks=tasks, conditions=spread(1, 100))
+    study = study_of(tmp_path / "x", grid, lambda condition, method, seed, task: float(task[1:]))
+    (axis,) = axis_results(study)
+    assert list(axis.by_factor) == [
+        "factor 1 to 3 of 12, the smallest",
+        *(f"factor {part} of 12" for part in ("4 to 6", "7 to 8", "9 to 10")),
+        "factor 11 to 12 of 12, the largest",
+    ]
+    orders = [conditions.drawn_order(tasks, seed) for seed in (0, 1)]
+    expected = [sum(int(task[1:]) for task in order[:3]) / 3 for order in orders]
+    point = axis.by_factor["factor 1 to 3 of 12, the smallest"]["mean"][1]
+    assert point is not None and point.value == pytest.approx(sum(expected) / 2)
 
 
 def test_an_axis_counts_the_tasks_that_all_its_conditions_have(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_the_figures_that_the_study_allows_are_all_there(compared: Written, stre
     assert names == of_all | {"transfer"}
     names = {path.stem for path in stressed.files if path.suffix == ".png"}
     by_condition = {f"{name}-spread-{value}" for name in of_all for value in (1, 100)}
-    assert names == by_condition | {"axis-spread", "axis-spread-tasks"}
+    assert names == by_condition | {"axis-spread", "axis-spread-tasks", "axis-spread-factors"}
 
 
 def test_what_was_asked_stands_on_the_page(compared: Written) -> None:
