@@ -5,7 +5,9 @@ Source: van Hasselt et al. 2016, "Learning values across many orders of magnitud
 Departs: statistics are averages over the batch's rows of a task, with bias correction (the first batch sets them
 outright), and mean and variance are tracked instead of the two moments (the same numbers, without cancellation). With a
 classification value target there is no linear output to rewrite: pass no outputs, and only the targets are normalised.
-A task without rows in the batch is left alone.
+A task without rows in the batch is left alone; so is one whose rewards (where they are told) have all been 0, and the
+first that is not sets its unit before a target is made of it. Left at 1, the unit would be filled by what a critic says
+that knows nothing, and small rewards drown in that for as long as the averages remember it.
 """
 
 from collections.abc import Sequence
@@ -44,6 +46,8 @@ class PopArt(Rescaling):
         shape = (groups, torch.Size(self.value_shape).numel())
         self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("variance", torch.ones(shape, dtype=torch.float64))
+        self.begun: Tensor
+        self.register_buffer("begun", torch.zeros(groups, dtype=torch.bool))  # whether there has been a reward
         self.register_buffer("total_weight", torch.zeros(groups, dtype=torch.float64))  # 1 - (1 - step_size)^batches
 
     @property
@@ -54,6 +58,22 @@ class PopArt(Rescaling):
     def sigma(self) -> Float[Tensor, "group value"]:
         """Standard deviation within its bounds."""
         return self.variance.sqrt().clamp(self.options.minimum, self.options.maximum)
+
+    @torch.no_grad()
+    def begin_returns(
+        self,
+        rewards: Float[Tensor, " row"],
+        row_task: Int[Tensor, " row"],
+        discounts: Float[Tensor, "row value"],
+    ) -> None:
+        group, value = self._groups(row_task), rewards.to(self.mean)
+        count = torch.zeros_like(self.total_weight).index_add_(0, group, torch.ones_like(value))
+        square = torch.zeros_like(self.total_weight).index_add_(0, group, value.square()) / count.clamp(min=1.0)
+        begins = (square > 0) & ~self.begun
+        # Of returns whose rewards have nothing to do with each other: right to a small factor, which is all it need be.
+        longest = 1 / (1 - discounts.to(self.mean).amax(dim=0).square()).clamp(min=1e-3)
+        self.variance.copy_(torch.where(begins[:, None], square[:, None] * longest, self.variance))
+        self.begun |= begins
 
     @torch.no_grad()
     def observe_returns(
@@ -74,18 +94,22 @@ class PopArt(Rescaling):
                     "build it with num_tasks=rescaling.num_groups"
                 )
         old_mean, old_sigma = self.mean.clone(), self.sigma
-        self._update_statistics(returns, row_task)
+        group = self._groups(row_task)
+        self.begun[group if rewards is None else group[rewards != 0]] = True
+        self._update_statistics(returns, group)
         mean, sigma = self.mean, self.sigma
         for output in outputs:
             weight, bias = output.weight.double(), output.bias.double()
             output.weight.copy_(weight * (old_sigma / sigma))
             output.bias.copy_((old_sigma * bias + old_mean - mean) / sigma)
 
-    def _update_statistics(self, returns: Tensor, row_task: Tensor) -> None:
+    def _groups(self, row_task: Tensor) -> Tensor:
+        return torch.zeros_like(row_task) if self.num_groups == 1 else row_task
+
+    def _update_statistics(self, returns: Tensor, group: Tensor) -> None:
         values = returns.to(self.mean)
-        group = torch.zeros_like(row_task) if self.num_groups == 1 else row_task
         count = torch.zeros_like(self.total_weight).index_add_(0, group, torch.ones_like(values[:, 0]))
-        seen = count > 0
+        seen = (count > 0) & self.begun
         count = count.clamp(min=1.0)[:, None]
         batch_mean = torch.zeros_like(self.mean).index_add_(0, group, values) / count
         batch_variance = torch.zeros_like(self.mean).index_add_(0, group, (values - batch_mean[group]).square()) / count

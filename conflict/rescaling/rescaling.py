@@ -128,6 +128,23 @@ class Rescaling(nn.Module, ABC):
             discounts: the factor on what comes after it; 0 where the episode terminated.
         """
 
+    @torch.no_grad()
+    def begin_returns(
+        self,
+        rewards: Float[Tensor, " row"],
+        row_task: Int[Tensor, " row"],
+        discounts: Float[Tensor, "row value"],
+    ) -> None:
+        """Before targets are made of a batch: take the unit of tasks whose rewards are seen for the first time.
+
+        What a critic says of them is noise, and is to be noise in that unit; the value heads are not rewritten.
+
+        Args:
+            rewards: on their scale.
+            row_task: task of each row.
+            discounts: as for ``observe_returns``.
+        """
+
     def normalise(
         self, returns: Float[Tensor, "*lead row value"], row_task: Int[Tensor, " row"]
     ) -> Float[Tensor, "*lead row value"]:

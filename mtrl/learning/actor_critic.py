@@ -102,6 +102,8 @@ def task_losses(
     discount = agent.discounts * (~rows.terminated)[:, None]
     with task_rows(rows.sizes):
         params = agent.policy(now, rows.allowed, rows.task)
+        if observe:
+            begin_returns(agent, rows)
         following = _following(agent, after, rows, config, generator)
         target = lambda_targets(
             rows.reward, rows.terminated, following.value, agent.discounts, rows.now, config.return_lambda
@@ -180,6 +182,14 @@ def features_of(agent: Agent, batch: Batch, generator: torch.Generator) -> tuple
     routes = Routes(task, exists=sequences.exists, generator=generator)
     everything = agent.encode(observation, task, sequences, routes).flatten(0, 1)
     return rows, routes, everything, _Pick.apply(everything, rows.now)  # type: ignore[no-untyped-call]
+
+
+def begin_returns(agent: Agent, rows: Rows) -> None:
+    """Let the normaliser of returns, if there is one, take the unit of rewards that it has not met."""
+    if agent.normaliser.normalises_returns:
+        slope = agent.discounts * (~rows.terminated)[:, None]
+        task, reward, slope = agent.rows_of_all(rows.task, rows.reward, slope)
+        agent.normaliser.begin_returns(reward, task, slope)
 
 
 def observe_returns(agent: Agent, target: Float[Tensor, "row discount"], rows: Rows) -> None:

@@ -128,3 +128,19 @@ def test_the_affine_map_has_task_gradients_from_one_backward_pass(maps: int, siz
     gradients.backward(losses_k)
     torch.testing.assert_close(gradients.jacobian(), reference_jacobian(losses(), net.parameters()))
     assert set(gradients.path.values()) == {"rule"}
+
+
+def test_the_first_rewards_set_the_unit_of_their_task_and_nothing_else() -> None:
+    popart = PopArt(2, (2,))
+    discounts = torch.tensor([[0.0, 0.6]] * 4)
+    tasks = torch.tensor([0, 0, 1, 1])
+    popart.begin_returns(torch.tensor([0.03, -0.03, 0.0, 0.0]), tasks, discounts)
+    torch.testing.assert_close(popart.sigma, torch.tensor([[0.03, 0.0375], [1.0, 1.0]], dtype=torch.float64))
+    popart.begin_returns(torch.tensor([5.0, 5.0, 0.0, 0.0]), tasks, discounts)  # it was met before
+    torch.testing.assert_close(popart.sigma[0], torch.tensor([0.03, 0.0375], dtype=torch.float64))
+    returns = torch.tensor([[0.1, 0.2], [0.3, 0.2], [0.7, 0.7], [0.1, 0.3]])
+    popart.observe_returns(returns, tasks, rewards=torch.tensor([0.03, -0.03, 0.0, 0.0]))
+    torch.testing.assert_close(popart.mean, torch.tensor([[0.2, 0.2], [0.0, 0.0]], dtype=torch.float64))
+    assert popart.sigma[1].tolist() == [1.0, 1.0]  # returns without a reward are what a critic imagines
+    popart.observe_returns(returns, tasks)
+    torch.testing.assert_close(popart.mean[1], torch.tensor([0.4, 0.5], dtype=torch.float64))

@@ -211,3 +211,29 @@ def test_a_task_without_rows_gets_no_loss_and_spoils_no_other() -> None:
 def test_a_wide_context_is_refused_nowhere_but_seen_only_within_it() -> None:
     config = AgentConfig(width=16, layers=1, attention_heads=2, context=4, head_width=16, critics=1)
     assert torch.isfinite(task_losses(agent(learning(), config), batch(time=12), learning(), generator()).total).all()
+
+
+@pytest.mark.parametrize("rescaling", ["none", "popart"])
+@pytest.mark.parametrize("actor", ["filtered", "policy-gradient"])
+@pytest.mark.parametrize("factor", [2.0**-6, 2.0**6])
+def test_with_normalised_returns_the_scale_of_all_rewards_does_not_matter(
+    factor: float, actor: str, rescaling: str
+) -> None:
+    """From the first batch on: what critics say before they know anything is noise in the rewards' own unit."""
+    config = LearningConfig(discounts=(0.5, 0.9), acting_discount=0.9, critic="regression", actor=actor)  # type: ignore[arg-type]
+    found = []
+    for scale in (1.0, factor):
+        model = agent(config, rescaling=rescaling)
+        optimizer = torch.optim.Adam(model.trained_parameters().values(), lr=1e-2)
+        generator = torch.Generator().manual_seed(0)
+        losses = []
+        for number in range(4):
+            given = batch(seed=number)
+            loss = model.task_losses(replace(given, reward=given.reward * scale), config, generator)
+            optimizer.zero_grad()
+            loss.total.sum().backward()
+            optimizer.step()
+            model.follow(0.1)
+            losses.append(loss.total.detach())
+        found.append(torch.stack(losses))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-8, atol=1e-10)
