@@ -5,9 +5,8 @@ Source: van Hasselt et al. 2016, "Learning values across many orders of magnitud
 Departs: statistics are averages over the batch's rows of a task, with bias correction (the first batch sets them
 outright), and mean and variance are tracked instead of the two moments (the same numbers, without cancellation). With a
 classification value target there is no linear output to rewrite: pass no outputs, and only the targets are normalised.
-A task without rows in the batch is left alone; so is one whose rewards (where they are told) have all been 0, and the
-first that is not sets its unit before a target is made of it. Left at 1, the unit would be filled by what a critic says
-that knows nothing, and small rewards drown in that for as long as the averages remember it.
+A task without rows in the batch is left alone. The standard deviation starts as that of the first rewards
+(`normalised_returns.py`), not at 1.
 """
 
 from collections.abc import Sequence
@@ -16,16 +15,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from conflict.rescaling.normalised_returns import NormalisedReturns
 from conflict.rescaling.options import PopArtOptions
-from conflict.rescaling.rescaling import Rescaling
 from conflict.rescaling.task_affine import TaskAffine
 
 
-class PopArt(Rescaling):
+class PopArt(NormalisedReturns):
     """Mean and standard deviation of the returns, per task (``groups = num_tasks``) or over all tasks (``groups =
     1``)."""
 
-    normalises_returns = True
     mean: Tensor
     variance: Tensor
     total_weight: Tensor
@@ -38,42 +36,23 @@ class PopArt(Rescaling):
         *,
         groups: int | None = None,
     ) -> None:
-        super().__init__(num_tasks, value_shape)
         groups = num_tasks if groups is None else groups
         if groups not in (1, num_tasks):
             raise ValueError(f"PopArt keeps statistics for 1 or num_tasks = {num_tasks} groups, got {groups}")
+        super().__init__(num_tasks, value_shape, groups)
         self.options = options
-        shape = (groups, torch.Size(self.value_shape).numel())
+        shape = (groups, self.num_values)
         self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("variance", torch.ones(shape, dtype=torch.float64))
-        self.begun: Tensor
-        self.register_buffer("begun", torch.zeros(groups, dtype=torch.bool))  # whether there has been a reward
         self.register_buffer("total_weight", torch.zeros(groups, dtype=torch.float64))  # 1 - (1 - step_size)^batches
-
-    @property
-    def num_groups(self) -> int:
-        return len(self.total_weight)
 
     @property
     def sigma(self) -> Float[Tensor, "group value"]:
         """Standard deviation within its bounds."""
         return self.variance.sqrt().clamp(self.options.minimum, self.options.maximum)
 
-    @torch.no_grad()
-    def begin_returns(
-        self,
-        rewards: Float[Tensor, " row"],
-        row_task: Int[Tensor, " row"],
-        discounts: Float[Tensor, "row value"],
-    ) -> None:
-        group, value = self._groups(row_task), rewards.to(self.mean)
-        count = torch.zeros_like(self.total_weight).index_add_(0, group, torch.ones_like(value))
-        square = torch.zeros_like(self.total_weight).index_add_(0, group, value.square()) / count.clamp(min=1.0)
-        begins = (square > 0) & ~self.begun
-        # Of returns whose rewards have nothing to do with each other: right to a small factor, which is all it need be.
-        longest = 1 / (1 - discounts.to(self.mean).amax(dim=0).square()).clamp(min=1e-3)
-        self.variance.copy_(torch.where(begins[:, None], square[:, None] * longest, self.variance))
-        self.begun |= begins
+    def _begin(self, begins: Tensor, scale: Tensor) -> None:
+        self.variance.copy_(torch.where(begins[:, None], scale.square(), self.variance))
 
     @torch.no_grad()
     def observe_returns(
@@ -94,17 +73,13 @@ class PopArt(Rescaling):
                     "build it with num_tasks=rescaling.num_groups"
                 )
         old_mean, old_sigma = self.mean.clone(), self.sigma
-        group = self._groups(row_task)
-        self.begun[group if rewards is None else group[rewards != 0]] = True
-        self._update_statistics(returns, group)
+        self._meet(row_task, rewards)
+        self._update_statistics(returns, self._group_of(row_task))
         mean, sigma = self.mean, self.sigma
         for output in outputs:
             weight, bias = output.weight.double(), output.bias.double()
             output.weight.copy_(weight * (old_sigma / sigma))
             output.bias.copy_((old_sigma * bias + old_mean - mean) / sigma)
-
-    def _groups(self, row_task: Tensor) -> Tensor:
-        return torch.zeros_like(row_task) if self.num_groups == 1 else row_task
 
     def _update_statistics(self, returns: Tensor, group: Tensor) -> None:
         values = returns.to(self.mean)

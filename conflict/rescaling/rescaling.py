@@ -109,6 +109,23 @@ class Rescaling(nn.Module, ABC):
                 "their ratios; give it critic losses, squared errors or cross-entropies, not an actor's."
             )
 
+    @property
+    def awaits_rewards(self) -> bool:
+        """Whether ``begin_returns`` has something left to do."""
+        return False
+
+    def begin_returns(
+        self, rewards: Float[Tensor, " row"], row_task: Int[Tensor, " row"], discounts: Float[Tensor, "row value"]
+    ) -> None:
+        """Take the unit of rewards that are met for the first time. Call it before targets are made of the batch; what
+        critics say that know nothing is then noise in that unit. Value heads are not rewritten.
+
+        Args:
+            rewards: of each row, on their scale.
+            row_task: task of each row.
+            discounts: as for ``observe_returns``.
+        """
+
     def observe_returns(
         self,
         returns: Float[Tensor, "row value"],
@@ -126,23 +143,6 @@ class Rescaling(nn.Module, ABC):
             outputs: last layers whose outputs are to keep their meaning.
             rewards: the reward that each return begins with.
             discounts: the factor on what comes after it; 0 where the episode terminated.
-        """
-
-    @torch.no_grad()
-    def begin_returns(
-        self,
-        rewards: Float[Tensor, " row"],
-        row_task: Int[Tensor, " row"],
-        discounts: Float[Tensor, "row value"],
-    ) -> None:
-        """Before targets are made of a batch: take the unit of tasks whose rewards are seen for the first time.
-
-        What a critic says of them is noise, and is to be noise in that unit; the value heads are not rewritten.
-
-        Args:
-            rewards: on their scale.
-            row_task: task of each row.
-            discounts: as for ``observe_returns``.
         """
 
     def normalise(

@@ -5,8 +5,8 @@ sigma^2 = V[R] + V[gamma] E[G^2], from rewards R, discounts gamma (0 where an ep
 et al. 2016, "Learning values across many orders of magnitude", for the rewriting.
 Departs: G is the critic's target, which bootstraps, instead of a Monte-Carlo return; statistics are bias-corrected
 running averages, per task and discount; the target is divided by sigma instead of the temporal difference, which with a
-rewritten head is the same. ``max-return`` divides by the largest |G| of the task so far: a common practice without a
-paper.
+rewritten head is the same; a scale starts as that of the first rewards (`normalised_returns.py`). ``max-return``
+divides by the largest |G| of the task so far: a common practice without a paper.
 """
 
 from collections.abc import Sequence
@@ -15,25 +15,22 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from conflict.rescaling.normalised_returns import NormalisedReturns
 from conflict.rescaling.options import MaxReturnOptions, ReturnScaleOptions
-from conflict.rescaling.rescaling import Rescaling
 from conflict.rescaling.task_affine import TaskAffine
 
 
-class _Scaled(Rescaling):
+class _Scaled(NormalisedReturns):
     """Returns over a scale for each task and value."""
 
-    normalises_returns = True
     scale: Tensor
 
     def __init__(self, num_tasks: int, value_shape: Sequence[int]) -> None:
-        super().__init__(num_tasks, value_shape)
-        shape = (num_tasks, torch.Size(self.value_shape).numel())
-        self.register_buffer("scale", torch.ones(shape, dtype=torch.float64))
+        super().__init__(num_tasks, value_shape, num_tasks)
+        self.register_buffer("scale", torch.ones(num_tasks, self.num_values, dtype=torch.float64))
 
-    @property
-    def num_groups(self) -> int:
-        return self.num_tasks
+    def _begin(self, begins: Tensor, scale: Tensor) -> None:
+        self.scale = torch.where(begins[:, None], scale, self.scale)
 
     def _rewrite(self, scale: Tensor, outputs: Sequence[TaskAffine]) -> None:
         for output in outputs:
@@ -88,12 +85,13 @@ class ReturnScale(_Scaled):
             raise ValueError("return-scale needs the rewards and the discounts that the returns are made of, got None")
         if len(returns) == 0:
             return
+        self._meet(row_task, rewards)
         r, gamma, g = rewards.double()[:, None].expand_as(returns), discounts.double(), returns.double()
         rows = torch.stack([r, r.square(), gamma, gamma.square(), g.square()])
         count = torch.bincount(row_task, minlength=self.num_tasks).double()
         means = torch.zeros_like(self.moments).index_add_(1, row_task, rows) / count.clamp(min=1.0)[:, None]
         step = self.options.step_size
-        seen = count > 0
+        seen = (count > 0) & self.begun
         weight = torch.where(seen, self.total_weight + step * (1.0 - self.total_weight), self.total_weight)
         rate = torch.where(seen, step / weight.clamp(min=step), 0.0)[:, None]
         self.moments += rate * (means - self.moments)
@@ -128,10 +126,11 @@ class MaxReturn(_Scaled):
     ) -> None:
         if len(returns) == 0:
             return
+        self._meet(row_task, rewards)
         index = row_task[:, None].expand_as(returns)
         before = torch.where(self.seen[:, None], self.scale, 0.0) * self.options.decay
         largest = before.scatter_reduce(0, index, returns.double().abs(), "amax")
-        now = self.seen | (torch.bincount(row_task, minlength=self.num_tasks) > 0)
+        now = self.seen | ((torch.bincount(row_task, minlength=self.num_tasks) > 0) & self.begun)
         bounded = largest.clamp(self.options.minimum, self.options.maximum)
         self._rewrite(torch.where(now[:, None], bounded, self.scale), outputs)
         self.seen = now

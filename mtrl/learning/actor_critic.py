@@ -99,11 +99,11 @@ def task_losses(
     false."""
     rows, routes, everything, now = features_of(agent, batch, generator)
     after = everything.detach().index_select(0, rows.now + 1)
-    discount = agent.discounts * (~rows.terminated)[:, None]
+    discount = _slope(agent, rows)
+    if observe:
+        begin_returns(agent, rows)
     with task_rows(rows.sizes):
         params = agent.policy(now, rows.allowed, rows.task)
-        if observe:
-            begin_returns(agent, rows)
         following = _following(agent, after, rows, config, generator)
         target = lambda_targets(
             rows.reward, rows.terminated, following.value, agent.discounts, rows.now, config.return_lambda
@@ -186,19 +186,22 @@ def features_of(agent: Agent, batch: Batch, generator: torch.Generator) -> tuple
 
 def begin_returns(agent: Agent, rows: Rows) -> None:
     """Let the normaliser of returns, if there is one, take the unit of rewards that it has not met."""
-    if agent.normaliser.normalises_returns:
-        slope = agent.discounts * (~rows.terminated)[:, None]
-        task, reward, slope = agent.rows_of_all(rows.task, rows.reward, slope)
-        agent.normaliser.begin_returns(reward, task, slope)
+    if agent.normaliser.awaits_rewards:
+        agent.normaliser.begin_returns(*agent.rows_of_all(rows.reward, rows.task, _slope(agent, rows)))
 
 
 def observe_returns(agent: Agent, target: Float[Tensor, "row discount"], rows: Rows) -> None:
     """Let the normaliser of returns, if there is one, move its statistics; critics keep their values."""
     if agent.normaliser.normalises_returns:
         affines = [c.affine for c in (agent.critic, agent.target_critic) if c.affine is not None]
-        slope = agent.discounts * (~rows.terminated)[:, None]
-        targets, task, reward, slope = agent.rows_of_all(target, rows.task, rows.reward, slope)
+        targets, task, reward, slope = agent.rows_of_all(target, rows.task, rows.reward, _slope(agent, rows))
         agent.normaliser.observe_returns(targets, task, affines, rewards=reward, discounts=slope)
+
+
+def _slope(agent: Agent, rows: Rows) -> Float[Tensor, "row discount"]:
+    """What a target is multiplied by that comes after the row; 0 where the trial ended."""
+    slope: Tensor = agent.discounts * (~rows.terminated)[:, None]
+    return slope
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ def test_signs_of_a_vector_and_of_rewards_have_colours() -> None:
 
 def test_vectors_that_are_zero_or_wide_are_drawn() -> None:
     zero, wide = np.zeros(4, np.float32), np.linspace(-1, 1, 5000, dtype=np.float32)
-    draw_sheet("s", "", [sight(vectors=[zero]), sight("b", vectors=[wide] * 100, rewards=[0.0] * 99)], set())
+    sights = [sight(vectors=[zero]), sight("b", vectors=[wide] * 100, rewards=[0.0] * 99)]
+    first, second = np.split(np.asarray(draw_sheet("s", "", sights, set())), 2, axis=1)
+    assert (first != second).any()
 
 
 @pytest.mark.parametrize(("count", "columns"), [(1, 2), (2, 2), (5, 2), (27, 4), (68, 7)])
