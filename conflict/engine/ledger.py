@@ -6,7 +6,7 @@ gradient of the kept inputs with row-weighted output gradients. ``chunked``: the
 In each of them inner products are taken slice by slice, while a slice is still in the processor's cache.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,12 +25,11 @@ LAYER_BYTES = 1 << 26
 """Up to this size of one parameter's, it makes them layer by layer."""
 
 
-def memory_by_size(parameter: Tensor, parameters: Iterable[Tensor], num_tasks: int) -> Memory:
-    """How to keep the books of a parameter, one of `parameters`, so that memory stays within bounds."""
-    if num_tasks * sum(p.numel() * p.element_size() for p in parameters) <= KEPT_BYTES:
+def memory_by_size(parameter_bytes: int, total_bytes: int, num_tasks: int) -> Memory:
+    """How to keep the books of a parameter, beside all others, so that memory stays within bounds."""
+    if num_tasks * total_bytes <= KEPT_BYTES:
         return "jacobian"
-    small = num_tasks * parameter.numel() * parameter.element_size() <= LAYER_BYTES
-    return "layerwise" if small else "chunked"
+    return "layerwise" if num_tasks * parameter_bytes <= LAYER_BYTES else "chunked"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

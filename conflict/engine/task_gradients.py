@@ -82,6 +82,7 @@ class TaskGradients:
         self._row_check = RowCheck() if check_rows else None
         self._paths = Paths(module, self._names)
         self._inside = False
+        self._bytes = 0
         self._entries: dict[Tensor, Entry] | None = None
         self._owned_grads: dict[Tensor, Tensor] = {}
 
@@ -125,6 +126,7 @@ class TaskGradients:
             raise ValueError("the losses require no gradient; was the forward pass under torch.no_grad()?")
         if not add or self._entries is None:
             self._entries, self._owned_grads = {}, {}
+            self._bytes = sum(parameter.nbytes for parameter in self._names)
         elif any(entry.num_tasks != self.num_tasks for entry in self._entries.values()):
             raise ValueError("num_tasks changed: gradients of other tasks cannot be added to")
         try:
@@ -255,7 +257,7 @@ class TaskGradients:
     def _memory(self, parameter: Tensor) -> Memory:
         if self._group is not None or parameter not in self._names:  # these are needed as a whole
             return "jacobian"
-        return memory_by_size(parameter, self._names, self.num_tasks) if self.memory == "auto" else self.memory
+        return memory_by_size(parameter.nbytes, self._bytes, self.num_tasks) if self.memory == "auto" else self.memory
 
     def _pull_back(self) -> None:
         """From what depends on parameters alone to the parameters."""

@@ -99,9 +99,17 @@ def test_a_large_layer_is_made_in_slices_that_add_up(monkeypatch: pytest.MonkeyP
 def test_memory_is_chosen_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
     model = nn.Linear(D, 3)
     gradients = TaskGradients(model, num_tasks=2)
-    assert gradients._memory(model.weight) == "jacobian"
+
+    def chosen() -> list[str]:
+        with gradients:
+            out = model(torch.ones(4, D))
+        gradients.backward(out.reshape(2, -1).sum(dim=1))
+        kept = gradients._entries
+        assert kept is not None
+        return [kept[p].memory for p in (model.weight, model.bias)]
+
+    assert chosen() == ["jacobian", "jacobian"]
     monkeypatch.setattr("conflict.engine.ledger.KEPT_BYTES", 100)
-    assert gradients._memory(model.weight) == "layerwise"
+    assert chosen() == ["layerwise", "layerwise"]
     monkeypatch.setattr("conflict.engine.ledger.LAYER_BYTES", 100)
-    assert gradients._memory(model.weight) == "chunked"
-    assert gradients._memory(model.bias) == "layerwise"
+    assert chosen() == ["chunked", "layerwise"]
