@@ -83,12 +83,13 @@ class CriticEnsemble(nn.Module):
     def of_action(
         self,
         features: Float[Tensor, "member row head"],
-        action: Int[Tensor, " row"] | Float[Tensor, "row size"],
+        action: Int[Tensor, "#row"] | Float[Tensor, "row size"],
         row_task: Int[Tensor, " row"],
         members: Int[Tensor, " member"] | None = None,
     ) -> Float[Tensor, "member row discount output"]:
-        """Outputs for one action a row, for every discount."""
-        out = self._last(leaky_relu(features + self.action(action, members)), row_task, members)
+        """Outputs for one action a row (or one for all rows, given as one row), for every discount."""
+        hidden = leaky_relu(features + self.action(action, members), inplace=not torch.is_grad_enabled())
+        out = self._last(hidden, row_task, members)
         return self._per_task(out.unflatten(-1, (self.num_discounts, self.num_outputs)), row_task, members)
 
     def of_actions(

@@ -285,9 +285,13 @@ def candidates_read(
             yield index, slice(None), critic.of_actions(features, chosen.actions[:, :, index], rows.task, read, members)
             continue
         # An action that a row's task does not have has weight zero: its value is not needed.
-        having = slice(None) if rows.allowed is None else rows.allowed[:, index].nonzero().squeeze(-1)
-        action = torch.full_like(rows.action[having], index)
-        yield index, having, read(critic.of_action(features[:, having], action, rows.task[having], members))
+        action = rows.action.new_full((1,), index)
+        having = None if rows.allowed is None else rows.allowed[:, index].nonzero().squeeze(-1)
+        if having is None or len(having) == len(rows.task):
+            yield index, slice(None), read(critic.of_action(features, action, rows.task, members))
+        else:
+            some, task = features.index_select(1, having), rows.task.index_select(0, having)
+            yield index, having, read(critic.of_action(some, action, task, members))
 
 
 def read_values(agent: Agent, outputs: Tensor, row_task: Tensor) -> Float[Tensor, "critic row discount"]:
