@@ -7,13 +7,15 @@ previous states) followed by (gates), whose backward pass alone walks through ti
 linear map of all steps, and everything that handles linear maps (per-task gradients, counting) handles it too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
+
+from conflict.engine.unwatched import unwatched
 
 Call = Callable[..., Any]
 
@@ -87,6 +89,7 @@ def gru_step(
     return torch.lerp(new, before, update)
 
 
+@unwatched
 def _gru_states(
     from_input: Tensor, weight: Tensor, bias: Tensor | None, start: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -99,13 +102,15 @@ def _gru_states(
     across = weight.T.contiguous()
     offset = from_input.new_zeros(three) if bias is None else bias.to(from_input.dtype)
     across = across.to(from_input.dtype)
-    for t in range(length):
-        x, u, g = from_input[:, t], from_state[t], gates[t]
-        torch.addmm(offset, states[t], across, out=u)
-        both, new = g[:, : 2 * width], g[:, 2 * width :]
-        torch.add(x[:, : 2 * width], u[:, : 2 * width], out=both).sigmoid_()
-        torch.addcmul(x[:, 2 * width :], both[:, :width], u[:, 2 * width :], out=new).tanh_()
-        torch.lerp(new, states[t], both[:, width:], out=states[t + 1])
+    state, u, both = states.unbind(), from_state.unbind(), gates[..., : 2 * width].unbind()
+    x_both, u_both = from_input[..., : 2 * width].unbind(1), from_state[..., : 2 * width].unbind()
+    x_new, u_new = from_input[..., 2 * width :].unbind(1), from_state[..., 2 * width :].unbind()
+    reset, update, new = (part.unbind() for part in gates.chunk(3, dim=-1))
+    for t in range(length):  # slicing here would cost as much as some of the products
+        torch.addmm(offset, state[t], across, out=u[t])
+        torch.add(x_both[t], u_both[t], out=both[t]).sigmoid_()
+        torch.addcmul(x_new[t], reset[t], u_new[t], out=new[t]).tanh_()
+        torch.lerp(new[t], state[t], update[t], out=state[t + 1])
     before, after = states[:-1], states[1:]
     return before.transpose(0, 1), from_state.transpose(0, 1), gates.transpose(0, 1), after.transpose(0, 1)
 
@@ -129,29 +134,35 @@ class _GRUGates(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        from_state, before, gates, weight = (
-            x.transpose(0, 1) if x.dim() == 3 else x.to(grads[0].dtype) for x in ctx.saved_tensors
-        )
-        width = before.shape[-1]
-        reset, update, new = gates.chunk(3, dim=-1)
-        candidate = from_state[..., 2 * width :]
-        # d h'/d (pre-activation), per gate and step; the walk only multiplies by the gradient that arrives.
-        slopes = gates.new_empty(*before.shape[:2], 3, width)
-        by_reset, by_update, by_new = slopes.unbind(2)
-        torch.addcmul(_ONE.to(new), new, new, value=-1, out=by_new).mul_(1 - update)
-        torch.mul(by_new, candidate, out=by_reset).mul_(_slope(reset))
-        torch.sub(before, new, out=by_update).mul_(_slope(update))
-        arriving = grads[0].transpose(0, 1)
-        grad_input, grad_state = torch.empty_like(slopes), torch.empty_like(slopes)
-        carry = torch.zeros_like(arriving[0])
-        for t in range(len(arriving) - 1, -1, -1):
-            total = arriving[t] + carry
-            here, there = grad_input[t], grad_state[t]
-            torch.mul(slopes[t], total[:, None], out=here)
-            there.copy_(here)
-            there[:, 2].mul_(reset[t])
-            carry = torch.addmm(total.mul_(update[t]), there.view(len(there), -1), weight)
-        return _by_batch(grad_input), _by_batch(grad_state), None, None, None, None, carry
+        by_input, by_state, carry = _gru_gradients(ctx.saved_tensors, grads[0])  # saved: may run a checkpointed part
+        return by_input, by_state, None, None, None, None, carry
+
+
+@unwatched
+def _gru_gradients(saved: Sequence[Tensor], grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of the input's part, of the recurrent map and of the first state."""
+    from_state, before, gates, weight = (x.transpose(0, 1) if x.dim() == 3 else x.to(grad.dtype) for x in saved)
+    width = before.shape[-1]
+    reset, update, new = gates.chunk(3, dim=-1)
+    candidate = from_state[..., 2 * width :]
+    # d h'/d (pre-activation), per gate and step; the walk only multiplies by the gradient that arrives.
+    slopes = gates.new_empty(*before.shape[:2], 3, width)
+    by_reset, by_update, by_new = slopes.unbind(2)
+    torch.addcmul(_ONE.to(new), new, new, value=-1, out=by_new).mul_(1 - update)
+    torch.mul(by_new, candidate, out=by_reset).mul_(_slope(reset))
+    torch.sub(before, new, out=by_update).mul_(_slope(update))
+    grad_input, grad_state = torch.empty_like(slopes), torch.empty_like(slopes)
+    here, there, there_new = grad_input.unbind(), grad_state.unbind(), grad_state[:, :, 2].unbind()
+    flat, slope, arriving = grad_state.flatten(2).unbind(), slopes.unbind(), grad.unbind(1)
+    resets, updates = reset.unbind(), update.unbind()
+    carry = torch.zeros_like(arriving[0])
+    for t in range(len(arriving) - 1, -1, -1):
+        total = arriving[t] + carry
+        torch.mul(slope[t], total[:, None], out=here[t])
+        there[t].copy_(here[t])
+        there_new[t].mul_(resets[t])
+        carry = torch.addmm(total.mul_(updates[t]), flat[t], weight)
+    return _by_batch(grad_input), _by_batch(grad_state), carry
 
 
 def lstm(
@@ -172,6 +183,7 @@ def lstm(
     return states, cell
 
 
+@unwatched
 def _lstm_states(
     from_input: Tensor, weight: Tensor, bias: Tensor | None, start: Tensor, start_cell: Tensor
 ) -> tuple[Tensor, ...]:
@@ -217,29 +229,35 @@ class _LSTMGates(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        gates, cells, weight = (x.transpose(0, 1) if x.dim() == 3 else x.to(grads[0].dtype) for x in ctx.saved_tensors)
-        enter, forget, new, leave = gates.chunk(4, dim=-1)
-        squashed = torch.tanh(cells[1:])
-        # Slopes of the next cell in three gates; of the state in the cell and in the fourth gate.
-        slopes = gates.new_empty(*enter.shape[:2], 4, enter.shape[-1])
-        by_enter, by_forget, by_new, by_leave = slopes.unbind(2)
-        torch.mul(new, _slope(enter), out=by_enter)
-        torch.mul(cells[:-1], _slope(forget), out=by_forget)
-        torch.mul(enter, 1 - new * new, out=by_new)
-        torch.mul(squashed, _slope(leave), out=by_leave)
-        to_cell = (1 - squashed * squashed).mul_(leave)
-        arriving, cell_carry = grads[0].transpose(0, 1), grads[1]
-        grad_gates = torch.empty_like(slopes)
-        carry = torch.zeros_like(arriving[0])
-        for t in range(len(arriving) - 1, -1, -1):
-            total, here = arriving[t] + carry, grad_gates[t]
-            cell = torch.addcmul(cell_carry, total, to_cell[t])
-            torch.mul(slopes[t, :, :3], cell[:, None], out=here[:, :3])
-            torch.mul(slopes[t, :, 3], total, out=here[:, 3])
-            cell_carry = cell.mul_(forget[t])
-            carry = here.view(len(here), -1) @ weight
-        grad = _by_batch(grad_gates)
-        return grad, grad, None, None, None, None, carry, cell_carry
+        by_gates, carry, cell_carry = _lstm_gradients(ctx.saved_tensors, *grads)
+        return by_gates, by_gates, None, None, None, None, carry, cell_carry
+
+
+@unwatched
+def _lstm_gradients(saved: Sequence[Tensor], grad: Tensor, cell_carry: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of the pre-activations, of the first state and of the first cell."""
+    gates, cells, weight = (x.transpose(0, 1) if x.dim() == 3 else x.to(grad.dtype) for x in saved)
+    enter, forget, new, leave = gates.chunk(4, dim=-1)
+    squashed = torch.tanh(cells[1:])
+    # Slopes of the next cell in three gates; of the state in the cell and in the fourth gate.
+    slopes = gates.new_empty(*enter.shape[:2], 4, enter.shape[-1])
+    by_enter, by_forget, by_new, by_leave = slopes.unbind(2)
+    torch.mul(new, _slope(enter), out=by_enter)
+    torch.mul(cells[:-1], _slope(forget), out=by_forget)
+    torch.mul(enter, 1 - new * new, out=by_new)
+    torch.mul(squashed, _slope(leave), out=by_leave)
+    to_cell = (1 - squashed * squashed).mul_(leave)
+    arriving = grad.transpose(0, 1)
+    grad_gates = torch.empty_like(slopes)
+    carry = torch.zeros_like(arriving[0])
+    for t in range(len(arriving) - 1, -1, -1):
+        total, here = arriving[t] + carry, grad_gates[t]
+        cell = torch.addcmul(cell_carry, total, to_cell[t])
+        torch.mul(slopes[t, :, :3], cell[:, None], out=here[:, :3])
+        torch.mul(slopes[t, :, 3], total, out=here[:, 3])
+        cell_carry = cell.mul_(forget[t])
+        carry = here.view(len(here), -1) @ weight
+    return _by_batch(grad_gates), carry, cell_carry
 
 
 _ONE = torch.ones(())

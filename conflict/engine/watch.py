@@ -19,6 +19,7 @@ from conflict.engine.composites import attention, recurrent_layers
 from conflict.engine.operations import PLANNERS, Planned, cut
 from conflict.engine.rows import sizes_for
 from conflict.engine.rules import Local, Rule, Saved, own_rule
+from conflict.engine.unwatched import unwatched
 
 Key = tuple[str, ...]
 """Operation and names of the parameters: the same in every update."""
@@ -58,10 +59,7 @@ class _Attach(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors  # asking for them twice would run a checkpointed part twice
-        with (
-            torch._C.DisableTorchFunction()
-        ):  # here nothing is to be watched, and looking on costs more than small products
-            ctx.watch.receive(ctx.use, saved, grad)
+        unwatched(ctx.watch.receive)(ctx.use, saved, grad)
         return None, None, None, grad, *([None] * len(saved))
 
 

@@ -43,12 +43,24 @@ def test_under_autocast_the_gradients_are_those_of_k_passes_under_autocast() -> 
     assert set(gradients.path.values()) == {"rule"}
 
 
+class Recurrent(nn.Module):
+    """Its last output, of a sequence of four."""
+
+    def __init__(self, kind: type[nn.GRU] | type[nn.LSTM]) -> None:
+        super().__init__()
+        self.layer = kind(D, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layer(x[:, None] * torch.arange(4)[:, None])[0]
+        return out[:, -1]
+
+
 class Checkpointed(nn.Module):
     """Its middle part is run again in the backward pass."""
 
-    def __init__(self) -> None:
+    def __init__(self, middle: nn.Module) -> None:
         super().__init__()
-        self.first, self.middle, self.last = nn.Linear(D, D), mlp(), nn.Linear(4, 2)
+        self.first, self.middle, self.last = nn.Linear(D, D), middle, nn.Linear(4, 2)
         self.calls = 0
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,8 +73,11 @@ class Checkpointed(nn.Module):
 
 
 @pytest.mark.parametrize("memory", ["jacobian", "chunked"])
-def test_checkpointed_parts_are_run_again_and_give_the_same(memory: Any) -> None:
-    model, x = Checkpointed().double(), torch.randn(K * 5, D, dtype=torch.float64)
+@pytest.mark.parametrize(
+    "middle", [mlp, lambda: Recurrent(nn.GRU), lambda: Recurrent(nn.LSTM)], ids=("mlp", "gru", "lstm")
+)
+def test_checkpointed_parts_are_run_again_and_give_the_same(middle: Any, memory: Any) -> None:
+    model, x = Checkpointed(middle()).double(), torch.randn(K * 5, D, dtype=torch.float64)
     expected = reference_jacobian(losses_of(model(x)), model.parameters())
     gradients = TaskGradients(model, num_tasks=K, memory=memory, check_rows=False)
     model.calls = 0
