@@ -102,15 +102,18 @@ def _gru_states(
     across = weight.T.contiguous()
     offset = from_input.new_zeros(three) if bias is None else bias.to(from_input.dtype)
     across = across.to(from_input.dtype)
-    state, u, both = states.unbind(), from_state.unbind(), gates[..., : 2 * width].unbind()
-    x_both, u_both = from_input[..., : 2 * width].unbind(1), from_state[..., : 2 * width].unbind()
-    x_new, u_new = from_input[..., 2 * width :].unbind(1), from_state[..., 2 * width :].unbind()
-    reset, update, new = (part.unbind() for part in gates.chunk(3, dim=-1))
-    for t in range(length):  # slicing here would cost as much as some of the products
-        torch.addmm(offset, state[t], across, out=u[t])
-        torch.add(x_both[t], u_both[t], out=both[t]).sigmoid_()
-        torch.addcmul(x_new[t], reset[t], u_new[t], out=new[t]).tanh_()
-        torch.lerp(new[t], state[t], update[t], out=state[t + 1])
+    # All slices beforehand: one by one they would cost as much as some of the products.
+    state_t, u_t = states.unbind(), from_state.unbind()
+    both_t, x_both_t, u_both_t = (
+        part[..., : 2 * width].unbind(axis) for part, axis in ((gates, 0), (from_input, 1), (from_state, 0))
+    )
+    x_new_t, u_new_t = from_input[..., 2 * width :].unbind(1), from_state[..., 2 * width :].unbind()
+    reset_t, update_t, new_t = (part.unbind() for part in gates.chunk(3, dim=-1))
+    for t in range(length):
+        torch.addmm(offset, state_t[t], across, out=u_t[t])
+        torch.add(x_both_t[t], u_both_t[t], out=both_t[t]).sigmoid_()
+        torch.addcmul(x_new_t[t], reset_t[t], u_new_t[t], out=new_t[t]).tanh_()
+        torch.lerp(new_t[t], state_t[t], update_t[t], out=state_t[t + 1])
     before, after = states[:-1], states[1:]
     return before.transpose(0, 1), from_state.transpose(0, 1), gates.transpose(0, 1), after.transpose(0, 1)
 
@@ -152,16 +155,16 @@ def _gru_gradients(saved: Sequence[Tensor], grad: Tensor) -> tuple[Tensor, Tenso
     torch.mul(by_new, candidate, out=by_reset).mul_(_slope(reset))
     torch.sub(before, new, out=by_update).mul_(_slope(update))
     grad_input, grad_state = torch.empty_like(slopes), torch.empty_like(slopes)
-    here, there, there_new = grad_input.unbind(), grad_state.unbind(), grad_state[:, :, 2].unbind()
-    flat, slope, arriving = grad_state.flatten(2).unbind(), slopes.unbind(), grad.unbind(1)
-    resets, updates = reset.unbind(), update.unbind()
-    carry = torch.zeros_like(arriving[0])
-    for t in range(len(arriving) - 1, -1, -1):
-        total = arriving[t] + carry
-        torch.mul(slope[t], total[:, None], out=here[t])
-        there[t].copy_(here[t])
-        there_new[t].mul_(resets[t])
-        carry = torch.addmm(total.mul_(updates[t]), flat[t], weight)
+    input_t, state_t, state_new_t = grad_input.unbind(), grad_state.unbind(), grad_state[:, :, 2].unbind()
+    flat_t = grad_state.view(*grad_state.shape[:2], -1).unbind()
+    slope_t, arriving_t, reset_t, update_t = slopes.unbind(), grad.unbind(1), reset.unbind(), update.unbind()
+    carry = torch.zeros_like(arriving_t[0])
+    for t in range(len(arriving_t) - 1, -1, -1):
+        total = arriving_t[t] + carry
+        torch.mul(slope_t[t], total[:, None], out=input_t[t])
+        state_t[t].copy_(input_t[t])
+        state_new_t[t].mul_(reset_t[t])
+        carry = torch.addmm(total.mul_(update_t[t]), flat_t[t], weight)
     return _by_batch(grad_input), _by_batch(grad_state), carry
 
 

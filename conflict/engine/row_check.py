@@ -31,7 +31,7 @@ class RowCheck:
     def factors(self, losses_k: Tensor) -> Tensor:
         """Different factors for the tasks, between 1 and 2."""
         golden = (1 + math.sqrt(5)) / 2
-        return torch.tensor([1.0 + (golden * (k + 1)) % 1.0 for k in range(len(losses_k))]).to(losses_k)
+        return losses_k.new_tensor([1.0 + (golden * (k + 1)) % 1.0 for k in range(len(losses_k))])
 
     def next_pass(self) -> None:
         """What comes belongs to another backward pass."""

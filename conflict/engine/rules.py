@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from conflict.engine.products import weight_gradient
 from conflict.engine.rows import equal, reduce_rows, slots
+from conflict.engine.unwatched import users_modes
 
 Saved = tuple[Tensor, ...]
 
@@ -185,7 +186,8 @@ class OwnRule(Rule):
         else:
             kept = iter(saved)
             inputs = tuple(next(kept) if isinstance(value, _Place) else value for value in self.inputs)
-            found = dict(self.module.task_gradients(inputs, grad, sizes))
+            with users_modes():
+                found = dict(self.module.task_gradients(inputs, grad, sizes))
             self._made = grad, found
         expected = (len(sizes), *self.shapes[name])
         if name not in found or found[name].shape != expected:
@@ -220,7 +222,7 @@ class Local(Rule):
 
     def gradient(self, name: str, saved: Saved, grad: Tensor, sizes: Sequence[int]) -> Tensor:
         count, rows = len(self.parameters), grad.shape[0]
-        with torch.enable_grad():
+        with torch.enable_grad(), users_modes():
             leaves = [p.detach().requires_grad_() for p in saved[:count]]
             out = self.run(*leaves, *saved[count:])
         leaf = leaves[self.parameters.index(name)]

@@ -59,7 +59,7 @@ class _Attach(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors  # asking for them twice would run a checkpointed part twice
-        unwatched(ctx.watch.receive)(ctx.use, saved, grad)
+        ctx.watch.hand_over(ctx.use, saved, grad)
         return None, None, None, grad, *([None] * len(saved))
 
 
@@ -129,6 +129,11 @@ class Watch(TorchFunctionMode):
             handle.remove()
         self._handles.clear()
         self._thaw()
+
+    @unwatched
+    def hand_over(self, use: Use, saved: Saved, grad: Tensor) -> None:
+        """Tell the receiver what came by in the backward pass."""
+        self.receive(use, saved, grad)
 
     def forget(self) -> None:
         """Forget the last forward pass."""

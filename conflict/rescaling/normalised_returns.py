@@ -15,6 +15,16 @@ from torch import Tensor
 
 from conflict.rescaling.rescaling import Rescaling
 
+_FLAT = 1e-20
+"""A variance that is this small beside the mean of squares is rounding."""
+
+
+def is_flat(
+    variance: Float[Tensor, "group value"], mean_square: Float[Tensor, "group value"]
+) -> Bool[Tensor, "group value"]:
+    """Where returns do not differ at all, so that there is nothing to take a unit from."""
+    return variance <= _FLAT * mean_square
+
 
 class NormalisedReturns(Rescaling):
     """A scale for each group of tasks and each value; a group is one task, or all of them.
@@ -42,14 +52,17 @@ class NormalisedReturns(Rescaling):
     def begin_returns(
         self, rewards: Float[Tensor, " row"], row_task: Int[Tensor, " row"], discounts: Float[Tensor, "row value"]
     ) -> None:
+        if not len(rewards):
+            return
         group, value = self._group_of(row_task), rewards.double()
         zero = torch.zeros(self.num_groups, dtype=torch.float64, device=value.device)
         count = zero.index_add(0, group, torch.ones_like(value)).clamp(min=1.0)
         square = zero.index_add(0, group, value.square()) / count
         begins = (square > 0) & ~self.begun
         # Of returns whose rewards have nothing to do with each other: right to a small factor, which is all it need be.
-        longer = 1 / (1 - discounts.double().amax(dim=0).square()).clamp(min=1e-3)
-        self._begin(begins, (square[:, None] * longer).sqrt())
+        none = discounts.new_zeros(self.num_groups, self.num_values, dtype=torch.float64)
+        longest = none.scatter_reduce(0, group[:, None].expand_as(discounts), discounts.double(), "amax")
+        self._begin(begins, (square[:, None] / (1 - longest.square()).clamp(min=1e-3)).sqrt())
         self.begun |= begins
 
     @abstractmethod
@@ -57,7 +70,7 @@ class NormalisedReturns(Rescaling):
         """Take over the scales of the groups that begin."""
 
     def _meet(self, row_task: Tensor, rewards: Tensor | None) -> None:
-        """Returns are observed: groups with a reward begin as they are, all of them where rewards are not told."""
+        """Groups with a reward begin as they are where nobody called `begin_returns`; all, if rewards are not told."""
         self.begun[self._group_of(row_task if rewards is None else row_task[rewards != 0])] = True
 
     def _group_of(self, row_task: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from conflict.rescaling.normalised_returns import NormalisedReturns
+from conflict.rescaling.normalised_returns import NormalisedReturns, is_flat
 from conflict.rescaling.options import PopArtOptions
 from conflict.rescaling.task_affine import TaskAffine
 
@@ -26,6 +26,7 @@ class PopArt(NormalisedReturns):
 
     mean: Tensor
     variance: Tensor
+    unit: Tensor
     total_weight: Tensor
 
     def __init__(
@@ -43,16 +44,18 @@ class PopArt(NormalisedReturns):
         self.options = options
         shape = (groups, self.num_values)
         self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
-        self.register_buffer("variance", torch.ones(shape, dtype=torch.float64))
+        self.register_buffer("variance", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("unit", torch.ones(shape, dtype=torch.float64))  # as long as there is no variance
         self.register_buffer("total_weight", torch.zeros(groups, dtype=torch.float64))  # 1 - (1 - step_size)^batches
 
     @property
     def sigma(self) -> Float[Tensor, "group value"]:
         """Standard deviation within its bounds."""
-        return self.variance.sqrt().clamp(self.options.minimum, self.options.maximum)
+        found = torch.where(is_flat(self.variance, self.mean.square()), self.unit, self.variance.sqrt())
+        return found.clamp(self.options.minimum, self.options.maximum)
 
     def _begin(self, begins: Tensor, scale: Tensor) -> None:
-        self.variance.copy_(torch.where(begins[:, None], scale.square(), self.variance))
+        self.unit.copy_(torch.where(begins[:, None], scale, self.unit))
 
     @torch.no_grad()
     def observe_returns(

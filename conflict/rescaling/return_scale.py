@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from conflict.rescaling.normalised_returns import NormalisedReturns
+from conflict.rescaling.normalised_returns import NormalisedReturns, is_flat
 from conflict.rescaling.options import MaxReturnOptions, ReturnScaleOptions
 from conflict.rescaling.task_affine import TaskAffine
 
@@ -25,12 +25,15 @@ class _Scaled(NormalisedReturns):
 
     scale: Tensor
 
-    def __init__(self, num_tasks: int, value_shape: Sequence[int]) -> None:
+    def __init__(
+        self, num_tasks: int, value_shape: Sequence[int], options: ReturnScaleOptions | MaxReturnOptions
+    ) -> None:
         super().__init__(num_tasks, value_shape, num_tasks)
+        self.bounds = (options.minimum, options.maximum)
         self.register_buffer("scale", torch.ones(num_tasks, self.num_values, dtype=torch.float64))
 
     def _begin(self, begins: Tensor, scale: Tensor) -> None:
-        self.scale = torch.where(begins[:, None], scale, self.scale)
+        self.scale = torch.where(begins[:, None], scale.clamp(*self.bounds), self.scale)
 
     def _rewrite(self, scale: Tensor, outputs: Sequence[TaskAffine]) -> None:
         for output in outputs:
@@ -65,10 +68,10 @@ class ReturnScale(_Scaled):
     def __init__(
         self, num_tasks: int, value_shape: Sequence[int] = (1,), options: ReturnScaleOptions = ReturnScaleOptions()
     ) -> None:
-        super().__init__(num_tasks, value_shape)
+        super().__init__(num_tasks, value_shape, options)
         self.options = options
-        # Averages of R, R^2, gamma, gamma^2 and G^2, for each task and value.
-        self.register_buffer("moments", torch.zeros(5, *self.scale.shape, dtype=torch.float64))
+        # [task, 5, value]: averages of R, R^2, gamma, gamma^2 and G^2.
+        self.register_buffer("moments", torch.zeros(num_tasks, 5, self.num_values, dtype=torch.float64))
         self.register_buffer("total_weight", torch.zeros(num_tasks, dtype=torch.float64))  # 1 - (1 - step)^batches
 
     @torch.no_grad()
@@ -87,19 +90,21 @@ class ReturnScale(_Scaled):
             return
         self._meet(row_task, rewards)
         r, gamma, g = rewards.double()[:, None].expand_as(returns), discounts.double(), returns.double()
-        rows = torch.stack([r, r.square(), gamma, gamma.square(), g.square()])
+        rows = torch.stack([r, r.square(), gamma, gamma.square(), g.square()], dim=1)
         count = torch.bincount(row_task, minlength=self.num_tasks).double()
-        means = torch.zeros_like(self.moments).index_add_(1, row_task, rows) / count.clamp(min=1.0)[:, None]
+        means = torch.zeros_like(self.moments).index_add_(0, row_task, rows) / count.clamp(min=1.0)[:, None, None]
         step = self.options.step_size
         seen = (count > 0) & self.begun
         weight = torch.where(seen, self.total_weight + step * (1.0 - self.total_weight), self.total_weight)
-        rate = torch.where(seen, step / weight.clamp(min=step), 0.0)[:, None]
-        self.moments += rate * (means - self.moments)
+        rate = torch.where(seen, step / weight.clamp(min=step), 0.0)
+        self.moments += rate[:, None, None] * (means - self.moments)
         self.total_weight = weight
-        mean_r, square_r, mean_gamma, square_gamma, square_g = self.moments
+        mean_r, square_r, mean_gamma, square_gamma, square_g = self.moments.unbind(1)
         variance = (square_r - mean_r.square()) + (square_gamma - mean_gamma.square()).clamp(min=0.0) * square_g
-        sigma = variance.clamp(min=0.0).sqrt().clamp(self.options.minimum, self.options.maximum)
-        self._rewrite(torch.where((weight > 0)[:, None], sigma, self.scale), outputs)
+        sigma = variance.clamp(min=0.0).sqrt().clamp(*self.bounds)
+        # The same reward in every step, and no end: there is nothing to divide by.
+        known = (weight > 0)[:, None] & ~is_flat(variance, square_r)
+        self._rewrite(torch.where(known, sigma, self.scale), outputs)
 
 
 class MaxReturn(_Scaled):
@@ -110,7 +115,7 @@ class MaxReturn(_Scaled):
     def __init__(
         self, num_tasks: int, value_shape: Sequence[int] = (1,), options: MaxReturnOptions = MaxReturnOptions()
     ) -> None:
-        super().__init__(num_tasks, value_shape)
+        super().__init__(num_tasks, value_shape, options)
         self.options = options
         self.register_buffer("seen", torch.zeros(num_tasks, dtype=torch.bool))
 
@@ -130,7 +135,6 @@ class MaxReturn(_Scaled):
         index = row_task[:, None].expand_as(returns)
         before = torch.where(self.seen[:, None], self.scale, 0.0) * self.options.decay
         largest = before.scatter_reduce(0, index, returns.double().abs(), "amax")
-        now = self.seen | ((torch.bincount(row_task, minlength=self.num_tasks) > 0) & self.begun)
-        bounded = largest.clamp(self.options.minimum, self.options.maximum)
-        self._rewrite(torch.where(now[:, None], bounded, self.scale), outputs)
-        self.seen = now
+        now = (torch.bincount(row_task, minlength=self.num_tasks) > 0) & self.begun
+        self._rewrite(torch.where(now[:, None], largest.clamp(*self.bounds), self.scale), outputs)
+        self.seen = self.seen | now

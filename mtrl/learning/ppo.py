@@ -21,7 +21,7 @@ from torch import Tensor
 
 from conflict.engine.rows import task_rows
 from mtrl.agent.experts.use import use_of
-from mtrl.learning.actor_critic import Rows, TaskLosses, begin_returns, features_of, observe_returns, read_values
+from mtrl.learning.actor_critic import Rows, TaskLosses, features_of, observe_returns, read_values
 from mtrl.learning.batch import Batch, Estimates
 from mtrl.learning.config import LearningConfig
 from mtrl.learning.objectives import clipped_surrogate, mean_by_task, spread_by_task
@@ -39,7 +39,6 @@ def estimates(agent: Agent, batch: Batch, config: LearningConfig) -> Estimates:
     everything = agent.encode({key: value.flatten(0, 1) for key, value in batch.observation.items()}, task)
     everything = everything.flatten(0, 1)
     now = everything[rows.now]
-    begin_returns(agent, rows)
     logs = agent.policy.log_prob(agent.policy(now, rows.allowed, rows.task), rows.action)[:, agent.acting]
     value, following = (_values(agent, features, rows) for features in (now, everything[rows.now + 1]))
     target = lambda_targets(rows.reward, rows.terminated, following, agent.discounts, rows.now, config.gae_lambda)

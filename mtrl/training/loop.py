@@ -222,12 +222,15 @@ class Run:
         if self.rollout is None:
             yield self.batch()
             return
+        tasks, config = self._present(), self.config.update
+        # As many updates in every process.
+        minibatches = self.ranks.lowest(min(config.minibatches, self.rollout.longest(tasks)), self.config.loop.device)
         yield from self.rollout.batches(
             self.agent,
-            self._present(),
+            tasks,
             self.config.learning,
-            epochs=self.config.update.epochs,
-            minibatches=self.config.update.minibatches,
+            epochs=config.epochs,
+            minibatches=minibatches,
             rng=self.rng,
         )
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mtrl.agent.agent import Agent
+from mtrl.learning.actor_critic import Rows, begin_returns
 from mtrl.learning.batch import Batch, Estimates
 from mtrl.learning.config import LearningConfig
 from mtrl.learning.ppo import estimates, standardised
@@ -38,6 +39,10 @@ class Rollout:
         """Tasks of which there is something."""
         return [task for task, windows in enumerate(self.windows) if windows]
 
+    def longest(self, tasks: list[int]) -> int:
+        """Windows of the task that has most of them."""
+        return max(len(self.windows[task]) for task in tasks)
+
     def batches(
         self,
         agent: Agent,
@@ -48,15 +53,16 @@ class Rollout:
         minibatches: int,
         rng: np.random.Generator,
     ) -> Iterator[Batch]:
-        """Every window of these tasks in one of the minibatches of each epoch; the rollout is empty from then on."""
-        longest = max(len(self.windows[task]) for task in tasks)
+        """Every window of these tasks in one of the minibatches of each epoch (`longest(tasks)` at most); the rollout
+        is empty from then on."""
+        longest = self.longest(tasks)
         rows: list[Window | None] = []
         for task in tasks:
             rows += [*self.windows[task], *[None] * (longest - len(self.windows[task]))]
         self.windows = [[] for _ in self.windows]
         whole = self.layout.batch(rows, tasks).to(str(agent.discounts.device))
         learnt = whole.mask if whole.learnt is None else whole.learnt
-        minibatches = min(minibatches, longest)
+        begin_returns(agent, Rows.of(whole))
         pieces = [
             estimates(agent, chosen(whole, part), config) for part in _parts(torch.arange(longest), tasks, minibatches)
         ]

@@ -82,11 +82,21 @@ def test_normalised_returns_have_no_mean_and_unit_deviation_per_task() -> None:
         torch.testing.assert_close(rows.std(dim=0, correction=0), torch.ones(VALUES), atol=1e-3, rtol=0)
 
 
-def test_constant_returns_meet_the_lower_bound() -> None:
-    popart = PopArt(1, (1,), PopArtOptions(minimum=0.01))
-    popart.observe_returns(torch.full((8, 1), 3.0), torch.zeros(8, dtype=torch.long))
-    assert float(popart.sigma) == pytest.approx(0.01)
-    assert torch.isfinite(popart.normalise(torch.ones(1, 1), torch.zeros(1, dtype=torch.long))).all()
+@pytest.mark.parametrize("value", [0.0, 0.1, 3.0])
+def test_constant_returns_leave_the_unit_and_move_the_mean(value: float) -> None:
+    popart, task = PopArt(1, (1,)), torch.zeros(8, dtype=torch.long)
+    popart.begin_returns(torch.full((8,), 2.0), task, torch.zeros(8, 1))
+    for _ in range(3):
+        popart.observe_returns(torch.full((8, 1), value), task)
+    assert float(popart.sigma) == 2.0
+    assert float(popart.mean) == pytest.approx(value)
+
+
+def test_the_standard_deviation_has_bounds() -> None:
+    popart, task = PopArt(1, (1,), PopArtOptions(minimum=0.01, maximum=10.0)), torch.zeros(2, dtype=torch.long)
+    for distance, expected in ((1e-5, 0.01), (1e5, 10.0)):
+        popart.observe_returns(torch.tensor([[3.0], [3.0 + distance]], dtype=torch.float64), task)
+        assert float(popart.sigma) == pytest.approx(expected)
 
 
 def test_an_empty_batch_changes_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mtrl.agent.agent import Agent
 from mtrl.config import RunConfig
 from mtrl.training.build import build_agent, build_layout, build_rescaling
 from mtrl.training.collect import Collector
+from mtrl.training.loop import Run
 from mtrl.training.rollout import Rollout, cut
 from mtrl.training.windows import Trial
 from tasks.registry import load_suite
@@ -113,3 +115,41 @@ def test_a_trial_that_fits_the_context_is_judged_as_the_actor_saw_it() -> None:
         assert batch.estimates is not None
         found = batch.estimates.log_prob[batch.mask if batch.learnt is None else batch.learnt]
         assert np.allclose(sorted(found.tolist()), sorted(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("rescaling", ["popart", "return-scale"])
+def test_a_rollout_takes_its_unit_before_any_part_of_it_is_judged(rescaling: str) -> None:
+    """Also where the part that is judged first has no reward."""
+    suite = load_suite("popgym:RepeatFirstEasy", invalid_actions="mask")
+    run = config(context=16)
+    run = replace(
+        run,
+        learning=replace(run.learning, critic="regression", gae_lambda=0.5),
+        conflict=replace(run.conflict, rescaling=rescaling),
+    )
+    found = []
+    for factor in (1.0, 2.0**-10):
+        torch.manual_seed(0)
+        agent = build_agent(run, suite, build_rescaling(run, suite))
+        torch.nn.init.normal_(agent.critic.outputs.bias)
+        playing = Collector(agent, suite, 4, seed=3, generator=torch.Generator().manual_seed(0), history=16)
+        for _ in range(16):
+            playing.step()
+        rollout = Rollout(1, 16, build_layout(suite))
+        for number, piece in enumerate(playing.unfinished()):
+            rollout.add(replace(piece, reward=factor * (number > 1) * np.ones_like(piece.reward)), piece.length)
+        batches = rollout.batches(agent, [0], run.learning, epochs=1, minibatches=2, rng=np.random.default_rng(0))
+        found.append(torch.cat([b.estimates.target for b in batches if b.estimates is not None], dim=1) / factor)
+    torch.testing.assert_close(found[1], found[0])
+
+
+def test_all_processes_make_as_many_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them may have fewer windows than there are to be minibatches."""
+    run = Run(replace(config(), suite="popgym:RepeatFirstEasy"), tmp_path)
+    for _ in range(4):
+        run._collect()
+    asked = []
+    monkeypatch.setattr(run.ranks, "lowest", lambda value, device: asked.append(value) or 2)
+    assert len(list(run._batches())) == 2 * run.config.update.epochs
+    assert asked == [min(run.config.update.minibatches, run.config.collect.slots)]
+    run.collector.close()

@@ -81,16 +81,18 @@ def test_what_does_not_fit_starts_afresh_and_is_named() -> None:
     assert same(mine, theirs, "memory.norm.weight", "policy.logits.weight")
 
 
-@pytest.mark.parametrize("rescaling", ["none", "popart"])
+@pytest.mark.parametrize("rescaling", ["none", "popart", "return-scale", "max-return"])
 @pytest.mark.parametrize("critic", ["regression", "two-hot"])
 def test_values_are_what_they_were_for_tasks_that_are_known(critic: str, rescaling: str) -> None:
     learning = replace(builders.LEARNING, critic=critic)
     mine, theirs = (builders.agent(learning, seed=seed, rescaling=rescaling) for seed in (0, 1))
     task = torch.tensor([0, 1, 2])
     returns = torch.tensor([[-100.0, -100.0], [5.0, 5.0], [1000.0, 900.0]], dtype=torch.float64)
-    for _ in range(3):
+    given = {"rewards": torch.tensor([-10.0, 0.5, 100.0]), "discounts": torch.tensor([[0.5, 0.9]] * 3)}
+    for number in range(3):
         affine = [a for a in (theirs.critic.affine, theirs.target_critic.affine) if a is not None]
-        theirs.normaliser.observe_returns(returns + torch.randn_like(returns), task, affine)
+        given["rewards"] = (number + 1) * given["rewards"]
+        theirs.normaliser.observe_returns(returns + torch.randn_like(returns), task, affine, **given)
     found = start_from(mine, ("C", "new", "A"), theirs, NAMES)
     assert not found["afresh"]
     seen = {key: value[:, 0, 0] for key, value in builders.batch().observation.items()}
@@ -99,6 +101,14 @@ def test_values_are_what_they_were_for_tasks_that_are_known(critic: str, rescali
         for agent, tasks in ((mine, torch.tensor([2, 0, 2])), (theirs, torch.tensor([0, 2, 0])))
     ]
     torch.testing.assert_close(*values)
+    if rescaling != "none":  # and the statistics go on from where they were
+        units = []
+        for agent, (a, c) in ((mine, (2, 0)), (theirs, (0, 2))):
+            places = torch.tensor([a, c])
+            some = {key: value[[0, 2]] for key, value in given.items()}
+            agent.normaliser.observe_returns(returns[[0, 2]], places, **some)
+            units.append(agent.normaliser.normalise(torch.ones(2, 2, dtype=torch.float64), places))
+        torch.testing.assert_close(*units)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,16 @@ def test_every_channel_of_every_cell_is_seen(shape: tuple[int, int], channel: in
     assert (features[:cells] - features[cells]).abs().amax(dim=1).min() > 1e-4
 
 
+@pytest.mark.parametrize("many", [0, 1000])
+def test_cells_are_the_sums_of_their_codes(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtrl.agent.encoders.grid._MANY", many)
+    model, codes = grid(), torch.tensor([[[0, 11, 17], [10, 16, 20]], [[3, 3, 12], [1, 15, 18]]])
+    table = model.codes.weight
+    torch.testing.assert_close(
+        model._cells(codes), torch.stack([table[c].sum(dim=0) for c in codes.view(4, 3)]).view(2, 2, -1)
+    )
+
+
 def rows(*sentences: list[int], length: int = 8) -> Tensor:
     return torch.tensor([s + [0] * (length - len(s)) for s in sentences], dtype=torch.int16)
 
