@@ -88,7 +88,7 @@ def test_return_scale_sees_rewards_and_terminations() -> None:
     rescaling = ReturnScale(3, (2,))
     given = batch()
     updater(rescaling).update(given, torch.Generator().manual_seed(0), measure=False)
-    mean_reward, square_reward, mean_discount, _, _ = rescaling.moments
+    mean_reward, square_reward, mean_discount, _, _ = rescaling.moments.unbind(1)
     for k in range(3):
         reward, ended = given.reward[k][given.mask[k]], given.terminated[k][given.mask[k]]
         torch.testing.assert_close(mean_reward[k], reward.mean().expand(2))
