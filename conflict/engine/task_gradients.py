@@ -10,13 +10,14 @@ one warning.
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
 
 from conflict.engine.ledger import Entry, Memory, Record, dense, memory_by_size
+from conflict.engine.passes import add_grad, refuse_compiled, run_backward
 from conflict.engine.paths import Paths, slower
 from conflict.engine.row_check import RowCheck
 from conflict.engine.rules import Saved
@@ -67,7 +68,7 @@ class TaskGradients:
             raise ValueError(f"memory is auto, jacobian, layerwise or chunked, got {memory!r}")
         if rows not in ("split", "shared") or reduce not in ("mean", "sum"):
             raise ValueError(f"rows is split or shared, reduce is mean or sum; got {rows!r}, {reduce!r}")
-        _refuse_compiled(module)
+        refuse_compiled(module)
         self.num_tasks = num_tasks
         self.memory = memory
         self._owned: list[Tensor] = [p for p in owned if p.requires_grad]
@@ -166,16 +167,16 @@ class TaskGradients:
         weighted: dict[int, Record] = {}
         with torch.no_grad():
             for parameter in list(entries):
-                _add_grad(parameter, entries.pop(parameter).weighted_sum(weights_k, weighted))
+                add_grad(parameter, entries.pop(parameter).weighted_sum(weights_k, weighted))
         self._finish()
 
     def accumulate_update(self, update_p: Float[Tensor, " param"]) -> None:
         """Like ``accumulate``, for an update in the layout of the rows of ``jacobian``."""
         used = self._known()
-        sizes = [parameter.numel() for parameter in self._names]
-        for parameter, piece in zip(self._names, torch.split(update_p, sizes), strict=True):
+        pieces = torch.split(update_p, [parameter.numel() for parameter in self._names])
+        for parameter, piece in zip(self._names, pieces, strict=True):
             if parameter in used:
-                _add_grad(parameter, piece.reshape(parameter.shape).to(parameter.dtype).clone())
+                add_grad(parameter, piece.reshape(parameter.shape).to(parameter.dtype).clone())
         self._finish()
 
     def clear(self) -> None:
@@ -186,7 +187,7 @@ class TaskGradients:
 
     def _finish(self) -> None:
         for parameter, grad in self._owned_grads.items():
-            _add_grad(parameter, grad)
+            add_grad(parameter, grad)
         self.clear()
 
     def _known(self) -> dict[Tensor, Entry]:
@@ -215,7 +216,7 @@ class TaskGradients:
         self._watch.receive = ignore if receive is None else receive
         try:
             with nullcontext() if self._inside else self._watch:
-                return _run_backward(loss, wanted, retain=retain)[: len(leaves)]
+                return run_backward(loss, wanted, retain=retain)[: len(leaves)]
         finally:
             self._watch.receive = ignore
 
@@ -313,7 +314,8 @@ class TaskGradients:
         for use in unfit:
             if use.alone:  # no rows of the batch at all, such as the embeddings of positions: from now on known as such
                 self._watch.derive.add(use.key)
-                self._row_check_forget(use.key)
+                if self._row_check is not None:
+                    self._row_check.mixing.discard(use.key)
                 continue
             for parameter in use.parameters.values():
                 self._mark(
@@ -322,10 +324,6 @@ class TaskGradients:
                     f"the rows of {use.key[0]} do not belong to one task each (sort them by task, one row for each of "
                     "the batch; say unequal counts by task_rows)",
                 )
-
-    def _row_check_forget(self, key: Key) -> None:
-        if self._row_check is not None:
-            self._row_check.mixing.discard(key)
 
     def _add_owned(self, owned: Sequence[Tensor], grads: Sequence[Tensor | None]) -> None:
         for parameter, grad in zip(owned, grads, strict=True):
@@ -351,29 +349,3 @@ class TaskGradients:
         entry = self._entry(parameter)
         entry.path = slower(entry.path, path)
         self._paths.mark(parameter, path, why)
-
-
-def _run_backward(loss: Tensor, inputs: Sequence[Tensor], *, retain: bool) -> Sequence[Tensor | None]:
-    """What ``torch.autograd.grad`` does beneath its surface.
-
-    On its surface it is an operation to watch, during which the watch would not see parts that are run again.
-    """
-    engine: Any = torch.autograd.Variable._execution_engine
-    start = (torch.ones_like(loss),)
-    grads: tuple[Tensor | None, ...] = engine.run_backward(
-        (loss,), start, retain, False, tuple(inputs), allow_unreachable=True, accumulate_grad=False
-    )
-    return grads
-
-
-def _refuse_compiled(module: nn.Module) -> None:
-    for name, child in module.named_modules():
-        if hasattr(child, "_orig_mod") or getattr(child, "_compiled_call_impl", None) is not None:
-            raise ValueError(
-                f"{name or 'the model'} is compiled, and task gradients cannot look into it: give the model before "
-                "torch.compile, and call that inside of `with gradients`"
-            )
-
-
-def _add_grad(parameter: Tensor, grad: Tensor) -> None:
-    parameter.grad = grad if parameter.grad is None else parameter.grad.add_(grad)

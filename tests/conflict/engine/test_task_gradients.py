@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from conflict.engine.reference import reference_jacobian
 from conflict.engine.rows import task_rows
@@ -333,47 +332,3 @@ def test_rows_in_another_order_are_noticed_and_the_gradients_are_right() -> None
         gradients.backward(loss_k)
     torch.testing.assert_close(gradients.jacobian(), expected)
     assert set(gradients.path.values()) == {"slices"}
-
-
-class Doubling(TorchFunctionMode):
-    """A mode of the user's: what one function gives is doubled."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        return 2 * result if func is torch.prelu else result
-
-
-@pytest.mark.filterwarnings("ignore:task gradients are slow")
-@pytest.mark.parametrize("memory", ["jacobian", "layerwise"])
-def test_an_operation_that_is_run_again_is_run_under_the_users_modes(memory: Any) -> None:
-    model, x = nn.Sequential(nn.Linear(D, D), nn.PReLU(D)).double(), torch.randn(K * S, D, dtype=torch.float64)
-    gradients = TaskGradients(model, num_tasks=K, memory=memory)
-
-    def losses() -> Tensor:
-        return model(x).square().reshape(K, -1).sum(dim=1)
-
-    with Doubling():
-        expected = reference_jacobian(losses(), model.parameters())
-        with gradients:
-            losses_k = losses()
-        gradients.backward(losses_k)
-        torch.testing.assert_close(gradients.jacobian(), expected)
-    assert "vmap" in gradients.path.values()
-
-
-def test_a_modules_own_rule_is_run_under_the_users_modes() -> None:
-    class Own(nn.Linear):
-        def task_gradients(self, inputs: Any, grad_output: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
-            devices.append(torch.zeros(1).device.type)
-            x = inputs[0].split(list(sizes))
-            parts = grad_output.split(list(sizes))
-            return {"weight": torch.stack([g.T @ a for g, a in zip(parts, x, strict=True)])}
-
-    devices: list[str] = []
-    model, x = Own(D, 2, bias=False), torch.randn(K * S, D)
-    gradients = TaskGradients(model, num_tasks=K)
-    with gradients:
-        losses_k = model(x).square().reshape(K, -1).sum(dim=1)
-    with torch.device("meta"):
-        gradients.backward(losses_k)
-    assert set(devices) == {"meta"}

@@ -3,11 +3,13 @@
 import multiprocessing
 import os
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from conflict.engine.reference import reference_jacobian
@@ -210,3 +212,47 @@ def test_five_hundred_updates_take_no_more_memory_than_ten() -> None:
     for _ in range(490):
         update()
     assert resident() - before < 20 * 2**20  # an update's own tensors are about 1 MiB
+
+
+class Doubling(TorchFunctionMode):
+    """A mode of the user's: what one function gives is doubled."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        return 2 * result if func is torch.prelu else result
+
+
+@pytest.mark.filterwarnings("ignore:task gradients are slow")
+@pytest.mark.parametrize("memory", ["jacobian", "layerwise"])
+def test_an_operation_that_is_run_again_is_run_under_the_users_modes(memory: Any) -> None:
+    model, x = nn.Sequential(nn.Linear(D, D), nn.PReLU(D)).double(), torch.randn(K * 5, D, dtype=torch.float64)
+    gradients = TaskGradients(model, num_tasks=K, memory=memory)
+
+    def losses() -> Tensor:
+        return model(x).square().reshape(K, -1).sum(dim=1)
+
+    with Doubling():
+        expected = reference_jacobian(losses(), model.parameters())
+        with gradients:
+            losses_k = losses()
+        gradients.backward(losses_k)
+        torch.testing.assert_close(gradients.jacobian(), expected)
+    assert "vmap" in gradients.path.values()
+
+
+def test_a_modules_own_rule_is_run_under_the_users_modes() -> None:
+    class Own(nn.Linear):
+        def task_gradients(self, inputs: Any, grad_output: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
+            devices.append(torch.zeros(1).device.type)
+            x = inputs[0].split(list(sizes))
+            parts = grad_output.split(list(sizes))
+            return {"weight": torch.stack([g.T @ a for g, a in zip(parts, x, strict=True)])}
+
+    devices: list[str] = []
+    model, x = Own(D, 2, bias=False), torch.randn(K * 5, D)
+    gradients = TaskGradients(model, num_tasks=K)
+    with gradients:
+        losses_k = model(x).square().reshape(K, -1).sum(dim=1)
+    with torch.device("meta"):
+        gradients.backward(losses_k)
+    assert set(devices) == {"meta"}
