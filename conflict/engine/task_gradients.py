@@ -317,13 +317,11 @@ class TaskGradients:
                 if self._row_check is not None:
                     self._row_check.mixing.discard(use.key)
                 continue
+            why = (
+                f"the rows of {use.key[0]} do not belong to one task each (sort them by task, one row for each of the "
+            )
             for parameter in use.parameters.values():
-                self._mark(
-                    parameter,
-                    "slices",
-                    f"the rows of {use.key[0]} do not belong to one task each (sort them by task, one row for each of "
-                    "the batch; say unequal counts by task_rows)",
-                )
+                self._mark(parameter, "slices", why + "batch; say unequal counts by task_rows)")
 
     def _add_owned(self, owned: Sequence[Tensor], grads: Sequence[Tensor | None]) -> None:
         for parameter, grad in zip(owned, grads, strict=True):

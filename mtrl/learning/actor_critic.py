@@ -91,6 +91,10 @@ class Rows:
             allowed=None if batch.allowed is None else batch.allowed[group],
         )
 
+    def discount(self, discounts: Float[Tensor, " discount"]) -> Float[Tensor, "row discount"]:
+        """What is multiplied by what comes after the row: nothing where the trial ended."""
+        return discounts * (~self.terminated)[:, None]
+
 
 def task_losses(
     agent: Agent, batch: Batch, config: LearningConfig, generator: torch.Generator, *, observe: bool = True
@@ -99,7 +103,7 @@ def task_losses(
     false."""
     rows, routes, everything, now = features_of(agent, batch, generator)
     after = everything.detach().index_select(0, rows.now + 1)
-    discount = _slope(agent, rows)
+    discount = rows.discount(agent.discounts)
     if observe:
         begin_returns(agent, rows)
     with task_rows(rows.sizes):
@@ -187,21 +191,17 @@ def features_of(agent: Agent, batch: Batch, generator: torch.Generator) -> tuple
 def begin_returns(agent: Agent, rows: Rows) -> None:
     """Let the normaliser of returns, if there is one, take the unit of rewards that it has not met."""
     if agent.normaliser.awaits_rewards:
-        agent.normaliser.begin_returns(*agent.rows_of_all(rows.reward, rows.task, _slope(agent, rows)))
+        agent.normaliser.begin_returns(*agent.rows_of_all(rows.reward, rows.task, rows.discount(agent.discounts)))
 
 
 def observe_returns(agent: Agent, target: Float[Tensor, "row discount"], rows: Rows) -> None:
     """Let the normaliser of returns, if there is one, move its statistics; critics keep their values."""
     if agent.normaliser.normalises_returns:
         affines = [c.affine for c in (agent.critic, agent.target_critic) if c.affine is not None]
-        targets, task, reward, slope = agent.rows_of_all(target, rows.task, rows.reward, _slope(agent, rows))
-        agent.normaliser.observe_returns(targets, task, affines, rewards=reward, discounts=slope)
-
-
-def _slope(agent: Agent, rows: Rows) -> Float[Tensor, "row discount"]:
-    """What a target is multiplied by that comes after the row; 0 where the trial ended."""
-    slope: Tensor = agent.discounts * (~rows.terminated)[:, None]
-    return slope
+        targets, task, reward, discount = agent.rows_of_all(
+            target, rows.task, rows.reward, rows.discount(agent.discounts)
+        )
+        agent.normaliser.observe_returns(targets, task, affines, rewards=reward, discounts=discount)
 
 
 @dataclass(frozen=True)
