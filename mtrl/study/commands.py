@@ -14,8 +14,8 @@ import yaml
 from tyro.conf import Positional
 
 from mtrl.presets import preset
-from mtrl.study.conditions import PLAIN, Condition, frequency, mix, number_of_tasks, scales, spread, width
-from mtrl.study.file import load_study, placed, read_value, searched, seeds_of
+from mtrl.study.conditions import PLAIN, Condition
+from mtrl.study.file import AXES, conditions_of, load_study, placed, read_value, searched, seeds_of
 from mtrl.study.methods import STANDARD, find_method
 from mtrl.study.study import Study
 
@@ -127,17 +127,12 @@ class Stress(Compare):
 
     def conditions(self) -> tuple[Condition, ...]:
         """As the flags say; the reward scale's spread, if none does."""
-        found = [
-            *(spread(float(value)) for value in _names(self.spread)),
-            *(frequency(float(value)) for value in _names(self.frequency)),
-            *(number_of_tasks(int(value)) for value in _names(self.tasks)),
-            *(width(int(value)) for value in _names(self.width)),
-            *(mix(name, _names(str(tasks))) for name, tasks in _pairs("--mix", self.mix, parse=False)),
-        ]
+        written: dict[str, Any] = {axis: values for axis in AXES if (values := _names(getattr(self, axis)))}
+        if self.mix:
+            written["mix"] = {name: _names(tasks) for name, tasks in _pairs("--mix", self.mix, parse=False)}
         if self.scales:
-            factors = dict(_pairs("--scales", _names(self.scales)))
-            found.append(scales({task: float(factor) for task, factor in factors.items()}))
-        return tuple(found) or tuple(spread(value) for value in (1.0, 10.0, 100.0, 1000.0))
+            written["scales"] = dict(_pairs("--scales", _names(self.scales), parse=False))
+        return conditions_of(written or {"spread": [1, 10, 100, 1000]})
 
 
 def slurm_options(command: Compare) -> dict[str, Any]:

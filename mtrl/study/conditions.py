@@ -39,31 +39,34 @@ class Condition:
 PLAIN = Condition(name="plain")
 
 
-def spread(ratio: float) -> Condition:
+def spread(ratio: float | str) -> Condition:
     """Trained rewards multiplied by factors spread log-evenly, the largest `ratio` times the least, with geometric mean
     1; which task has which is drawn for every seed."""
-    return Condition(name=f"spread-{ratio:g}", axis="spread", value=_ratio("spread", ratio))
+    ratio = _ratio("spread", ratio)
+    return Condition(name=f"spread-{ratio:g}", axis="spread", value=ratio)
 
 
-def scales(factors: Mapping[str, float]) -> Condition:
+def scales(factors: Mapping[str, float | str]) -> Condition:
     """Trained rewards of these tasks multiplied by these factors."""
-    return Condition(name="scales", settings={"play.reward_scales": dict(factors)})
+    read = {str(task): number(f"scales, {task}", factor) for task, factor in factors.items()}
+    return Condition(name="scales", settings={"play.reward_scales": read})
 
 
-def frequency(ratio: float) -> Condition:
+def frequency(ratio: float | str) -> Condition:
     """Tasks drawn unevenly often: weights spread log-evenly, the largest `ratio` times the least."""
-    return Condition(name=f"frequency-{ratio:g}", axis="frequency", value=_ratio("frequency", ratio))
+    ratio = _ratio("frequency", ratio)
+    return Condition(name=f"frequency-{ratio:g}", axis="frequency", value=ratio)
 
 
-def number_of_tasks(count: int) -> Condition:
+def number_of_tasks(count: int | str) -> Condition:
     """So many of the suite's tasks, drawn for every seed; a larger number has the tasks of a smaller one."""
-    if count < 1:
-        raise ValueError(f"tasks: expected at least 1, found {count}")
+    count = _count("tasks", count)
     return Condition(name=f"tasks-{count}", axis="tasks", value=count)
 
 
-def width(features: int) -> Condition:
+def width(features: int | str) -> Condition:
     """A backbone and heads of this width."""
+    features = _count("width", features)
     settings = {"agent.width": features, "agent.head_width": features}
     return Condition(name=f"width-{features}", axis="width", value=features, settings=settings)
 
@@ -80,10 +83,30 @@ def log_even(ratio: float, count: int) -> list[float]:
     return [float(ratio ** (i / (count - 1) - 0.5)) for i in range(count)]
 
 
-def _ratio(axis: str, ratio: float) -> float:
+def number(of: str, value: float | str) -> float:
+    """A number, as it is or as it was written (YAML takes 1e3 for a text).
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{of}: expected a number, found {value!r}") from None
+
+
+def _ratio(axis: str, value: float | str) -> float:
+    ratio = number(axis, value)
     if not 1 <= ratio < float("inf"):
-        raise ValueError(f"{axis}: expected ratios of at least 1, found {ratio}")
-    return float(ratio)
+        raise ValueError(f"{axis}: expected ratios of at least 1, found {value}")
+    return ratio
+
+
+def _count(axis: str, value: int | str) -> int:
+    count = number(axis, value)
+    if not (count >= 1 and count.is_integer()):
+        raise ValueError(f"{axis}: expected a whole number of at least 1, found {value!r}")
+    return int(count)
 
 
 def drawn_order(tasks: Sequence[str], seed: int) -> list[str]:

@@ -118,9 +118,9 @@ def conditions_of(tree: Any) -> tuple[Condition, ...]:
     found: list[Condition] = []
     for axis, values in tree.items():
         if axis in AXES:
-            found += [AXES[axis](value) for value in (values if isinstance(values, Sequence) else [values])]
+            found += [AXES[axis](value) for value in (values if isinstance(values, list) else [values])]
         elif axis == "scales":
-            found.append(conditions.scales({str(task): float(factor) for task, factor in values.items()}))
+            found.append(conditions.scales(values))
         elif axis == "mix":
             found += [conditions.mix(str(name), tuple(tasks)) for name, tasks in values.items()]
         else:
@@ -134,10 +134,11 @@ def seeds_of(entry: Any) -> tuple[int, ...]:
     Raises:
         ValueError: they are no whole numbers of at least 0, or none.
     """
-    seeds = tuple(range(entry)) if isinstance(entry, int) else tuple(int(seed) for seed in entry)
-    if not seeds or min(seeds) < 0:
-        raise ValueError(f"seeds: expected how many, or a list of whole numbers of at least 0, found {entry!r}")
-    return seeds
+    with contextlib.suppress(TypeError, ValueError):
+        seeds = tuple(range(entry)) if isinstance(entry, int) else tuple(int(seed) for seed in entry)
+        if seeds and min(seeds) >= 0:
+            return seeds
+    raise ValueError(f"seeds: expected how many, or a list of whole numbers of at least 0, found {entry!r}")
 
 
 def placed(settings: Any) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """What a stress test varies, and for which task."""
 
+import re
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -47,3 +50,23 @@ def test_ratios_below_one_are_refused() -> None:
     for make in (spread, frequency):
         with pytest.raises(ValueError, match=r"expected ratios of at least 1, found 0\.5"):
             make(0.5)
+
+
+@pytest.mark.parametrize(
+    ("make", "value", "said"),
+    [
+        (spread, "x", "spread: expected a number, found 'x'"),
+        (frequency, None, "frequency: expected a number, found None"),
+        (number_of_tasks, "2.5", "tasks: expected a whole number of at least 1, found '2.5'"),
+        (width, 0, "width: expected a whole number of at least 1, found 0"),
+        (width, "inf", "width: expected a whole number of at least 1, found 'inf'"),
+        (scales, {"a": "big"}, "scales, a: expected a number, found 'big'"),
+    ],
+)
+def test_what_is_no_number_is_named_with_its_axis(make: Callable[..., object], value: object, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        make(value)
+
+
+def test_numbers_may_be_written() -> None:
+    assert spread("1e3") == spread(1000) and width("32") == width(32)
