@@ -47,6 +47,8 @@ def check(command: Command) -> None:
     elif isinstance(command, Compare):  # or Stress
         with mistakes():
             check_study(command.asked)
+        if command.workers is not None and command.workers < 1:
+            raise MistakeError(f"--workers: expected at least 1, found {command.workers}")
         if command.folder.exists() and not command.folder.is_dir():
             raise MistakeError(f"--out: {command.folder} is a file")
     elif isinstance(command, Suites | PreviewSuite):
