@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mtrl.report.drawing import save_picture
 from mtrl.report.html import chart_section, document
-from mtrl.report.study import state, tables
+from mtrl.report.study import paper, state, tables
 from mtrl.report.study.figures.condition import condition_figures
 from mtrl.report.study.figures.figure import StudyFigure
 from mtrl.report.study.figures.stress import axis_figures
@@ -48,6 +48,11 @@ def write_study_report(folder: Path, page: Path | None = None) -> list[Path]:
     for name, numbers in _tables(found).items():
         written.append(beside / f"{name}.csv")
         numbers.write(written[-1])
+    shown = paper.printed(found)
+    for suffix, write in (("md", paper.markdown), ("tex", paper.latex)):
+        if shown:
+            written.append(beside / f"tables.{suffix}")
+            written[-1].write_text(write(shown), encoding="utf-8")
     # Somebody may be reading the page of a study that goes on.
     fresh = page.with_name(f"{page.name}.new")
     fresh.write_text(_render(found, by_axis, by_condition, beside.name), encoding="utf-8")
@@ -127,9 +132,10 @@ def _main(study: Study, results: list[ConditionResult], beside: str) -> str:
         (f"<h3>{escape(result.title)}</h3>" if len(results) > 1 else "") + tables.main_table(study, result)
         for result in shown
     ]
+    as_printed = _link(beside, "tables", ("md", "tex")) if any(result.scored for result in shown) else ""
     return (
         f'<section id="table"><h2>Results</h2>{"".join(blocks)}'
-        f'<p class="note">{escape(note)} {_link(beside, "table", ("csv",))}</p></section>'
+        f'<p class="note">{escape(note)} {_link(beside, "table", ("csv",))} {as_printed}</p></section>'
     )
 
 

@@ -1,0 +1,223 @@
+"""The numbers of a study as a paper prints them: tables in Markdown and in LaTeX (with booktabs), rounded, with their
+intervals and what these are."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mtrl.report.study.against import ALONE, TaskDifference
+from mtrl.report.study.findings import ConditionFindings, Findings
+from mtrl.report.study.results import ConditionResult, MethodResult
+from mtrl.report.study.scores import mean_of
+from mtrl.report.study.stress import AxisResult
+from mtrl.report.study.words import signed
+from mtrl.report.words import number
+from mtrl.study.statistics.estimate import Estimate
+
+_UNKNOWN = "–"
+_APART = "*"
+_INTERVALS = "95% t-intervals over seeds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """A table as it is printed."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    """The first column names the row."""
+    note: str
+
+
+def printed(found: Findings) -> list[Printed]:
+    """The tables of a study: scores and cost, then what became of single tasks."""
+    varied = {condition.name for axis in found.axes for condition in axis.conditions}
+    by_name = {result.name: result for result in found.results}
+    tables: list[Printed] = []
+    for axis in found.axes:
+        tables.append(_along(axis, [by_name[condition.name] for condition in axis.conditions]))
+        tables += _by_factor(axis)
+    tables += [_scores(result) for result in found.results if result.name not in varied]
+    for condition in found.conditions:
+        tables += _by_task(condition)
+    return [table for table in tables if table.rows]
+
+
+def markdown(tables: Sequence[Printed]) -> str:
+    """All tables in one text."""
+
+    def one(table: Printed) -> Iterator[str]:
+        def line(cells: Sequence[str]) -> str:
+            return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+        yield f"## {table.title}\n"
+        yield line(table.head)
+        yield "|---" * len(table.head) + "|"
+        yield from map(line, table.rows)
+        yield f"\n{table.note}\n"
+
+    return "\n".join(line for table in tables for line in one(table))
+
+
+def latex(tables: Sequence[Printed]) -> str:
+    """All tables in one text, for a document that uses booktabs."""
+
+    def one(table: Printed) -> Iterator[str]:
+        def line(cells: Sequence[str]) -> str:
+            return f"    {' & '.join(map(_escaped, cells))} \\\\"
+
+        yield "\\begin{table}\n  \\centering\n  \\small"
+        yield f"  \\caption{{{_escaped(table.title)}. {_escaped(table.note)}}}"
+        yield f"  \\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}\n    \\toprule"
+        yield line(table.head)
+        yield "    \\midrule"
+        yield from map(line, table.rows)
+        yield "    \\bottomrule\n  \\end{tabular}\n\\end{table}\n"
+
+    return "\n".join(["% Needs \\usepackage{booktabs}.", *(line for table in tables for line in one(table))])
+
+
+_LATEX = str.maketrans(
+    {
+        "\\": "\\textbackslash{}",
+        "−": "$-$",
+        "–": "--",
+        "±": "$\\pm$",
+        "°": "$^\\circ$",
+        "~": "\\textasciitilde{}",
+        "^": "\\textasciicircum{}",
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    }
+)
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_LATEX)
+
+
+def _along(axis: AxisResult, results: Sequence[ConditionResult]) -> Printed:
+    kept = {entry.method: entry for entry in axis.kept}
+    rows = []
+    for method, estimates in axis.scores.items():
+        if not any(estimates):
+            continue
+        own = [result.methods[method] for result in results]
+        cells = [_shown(shown) + _star(entry.standing) for shown, entry in zip(estimates, own, strict=True)]
+        if axis.kept:
+            entry = kept.get(method)
+            change = entry.change if entry else None
+            cells += [
+                _shown(entry.ratio if entry else None),
+                _shown(change.difference if change else None, signed) + _star(change.verdict if change else ""),
+            ]
+        rows.append([method, *cells, *_cost(own[0])])
+    ends = ["share kept", "change"] if axis.kept else []
+    return Printed(
+        title=f"Mean score by {axis.axis}",
+        head=["method", *(result.title for result in results), *ends, *_COST],
+        rows=rows,
+        note=f"{_INTERVALS}. {_told_apart(results[0])}{' Change: from first to last.' if ends else ''} "
+        f"Cost: at {results[0].title}.",
+    )
+
+
+def _scores(result: ConditionResult) -> Printed:
+    rows = [
+        [
+            entry.method,
+            _shown(entry.aggregates.get("mean")) + _star(entry.standing),
+            _shown(entry.aggregates.get("iqm")),
+            _shown(entry.difference.difference if entry.difference else None, signed),
+            "" if entry.difference is None else f"{entry.difference.adjusted:.3f}",
+            *_cost(entry),
+        ]
+        for entry in result.methods.values()
+        if entry.rows
+    ]
+    return Printed(
+        title=f"Scores, {result.title}",
+        head=["method", "mean", "IQM", f"difference to {result.baseline or 'baseline'}", "p (Holm)", *_COST],
+        rows=rows,
+        note=f"{_INTERVALS} (IQM: with the bootstrap's standard error). {_told_apart(result)}",
+    )
+
+
+def _by_task(found: ConditionFindings) -> Iterator[Printed]:
+    result = found.result
+    if len(result.tasks) < 2:
+        return
+    yield Printed(
+        title=f"Score by task, {result.title}",
+        head=["method", *result.tasks],
+        rows=[
+            [
+                entry.method,
+                *(_shown(mean_of(float(row[n]) for row in entry.rows.values())) for n in range(len(result.tasks))),
+            ]
+            for entry in result.methods.values()
+            if entry.rows
+        ],
+        note=f"{_INTERVALS}.",
+    )
+    for reference, differences in ((ALONE, found.transferred), (result.baseline, found.sacrificed)):
+        by_method: dict[str, dict[str, TaskDifference]] = {}
+        for one in differences:
+            by_method.setdefault(one.method, {})[one.task] = one
+        yield Printed(
+            title=f"Difference from {reference} by task, {result.title}",
+            head=["method", *result.tasks],
+            rows=[
+                [method, *(_shown(own[task].difference, signed) + _star(own[task].verdict) for task in result.tasks)]
+                for method, own in by_method.items()
+            ],
+            note=f"95% intervals. {_APART}: told apart from 0 after Holm's correction for all {len(differences)}.",
+        )
+
+
+def _by_factor(axis: AxisResult) -> Iterator[Printed]:
+    parts: Mapping[str, Mapping[str, Sequence[Estimate | None]]] = axis.by_factor
+    if not parts:
+        return
+    for place, condition in enumerate(axis.conditions):
+        yield Printed(
+            title=f"Mean score by a task's own factor, {condition.title}",
+            head=["method", *(part.partition(",")[0] for part in parts)],
+            rows=[
+                [method, *(_shown(parts[part][method][place]) for part in parts)]
+                for method, shown in axis.scores.items()
+                if shown[place]
+            ],
+            note=f"{_INTERVALS}. Factors from the smallest on; every seed draws anew which task has which.",
+        )
+
+
+_COST = ("time", "updates/s", "memory (MiB)", "parameters")
+
+
+def _cost(entry: MethodResult) -> list[str]:
+    def known(value: float, how: str) -> str:
+        return format(value, how) if math.isfinite(value) else _UNKNOWN
+
+    return [
+        known(entry.time_ratio, ".2f"),
+        known(entry.update_rate, ".1f"),
+        known(entry.memory, ".0f"),
+        " to ".join(f"{count:,}" for count in sorted({*entry.parameters[:1], *entry.parameters[-1:]})) or _UNKNOWN,
+    ]
+
+
+def _told_apart(result: ConditionResult) -> str:
+    others = sum(entry.difference is not None for entry in result.methods.values())
+    base = result.baseline
+    return f"{_APART}: told apart from {base} after Holm's correction for {others} methods." if base and others else ""
+
+
+def _star(standing: str) -> str:
+    return _APART if standing in ("better", "worse") else ""
+
+
+def _shown(shown: Estimate | None, say: Callable[[float], str] = number) -> str:
+    if shown is None or not math.isfinite(shown.value):
+        return _UNKNOWN
+    return say(shown.value) + (f" ({say(shown.low)} to {say(shown.high)})" if shown.known else "")
