@@ -23,6 +23,7 @@ from mtrl.agent.experts.registry import MakeMixture, mixture_maker
 from mtrl.agent.experts.routes import ExpertBlock, Routes
 from mtrl.agent.insight import Insight, look_inside
 from mtrl.agent.memory.gru import GRU
+from mtrl.agent.memory.linear_attention import LinearAttention
 from mtrl.agent.memory.memory import Memory, State
 from mtrl.agent.memory.transformer import Transformer
 from mtrl.agent.policy import DiscretePolicy, Policy
@@ -38,6 +39,7 @@ from mtrl.learning.ppo import ppo_losses
 # The window holds the step after the last trained one too: its value is the last target.
 MEMORIES: dict[str, Callable[[AgentConfig, MakeMixture | None], Memory]] = {
     "transformer": lambda c, mixture: Transformer(c.width, c.layers, c.attention_heads, c.context + 1, mixture),
+    "linear-attention": lambda c, mixture: LinearAttention(c.width, c.layers, c.attention_heads, mixture),
     "gru": lambda c, mixture: GRU(c.width, c.layers),
 }
 
@@ -104,7 +106,8 @@ class Agent(nn.Module):
         inside = mixture if experts.experts_in != "encoder" else None
         if inside is not None and config.memory == "gru":
             raise ValueError(
-                f"experts_in {experts.experts_in}: a GRU has no feed-forward blocks; expected encoder, or a Transformer"
+                f"experts_in {experts.experts_in}: a GRU has no feed-forward blocks; expected encoder, or a memory "
+                "that has them (transformer, linear-attention)"
             )
         self.experts = None
         if mixture is not None and experts.experts_in != "blocks":

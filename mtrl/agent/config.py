@@ -19,18 +19,23 @@ _LEAST = {
 }
 
 
+MemoryName = Literal["transformer", "linear-attention", "gru"]
+WITH_HEADS: frozenset[MemoryName] = frozenset(("transformer", "linear-attention"))
+"""Memories with attention heads."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AgentConfig:
     """The shared backbone and its heads."""
 
-    memory: Literal["transformer", "gru"] = "transformer"
+    memory: MemoryName = "transformer"
     """Sequence model."""
     width: int = 64
     """Width of the backbone (features per time step); a multiple of --attention-heads."""
     layers: int = 2
     """Layers of the sequence model, at least 1."""
     attention_heads: int = 4
-    """Attention heads per Transformer layer; unused by the GRU."""
+    """Attention heads per layer; unused by the GRU."""
     context: int = 128
     """Steps the Transformer looks back; also the longest sequence in a training batch."""
     head_width: int = 128
@@ -63,7 +68,7 @@ class AgentConfig:
             raise ValueError(
                 f"image_channels: expected one or more whole numbers of at least 1, found {self.image_channels}"
             )
-        if self.memory == "transformer" and self.width % self.attention_heads:
+        if self.memory in WITH_HEADS and self.width % self.attention_heads:
             raise ValueError(
                 f"width {self.width} is not a multiple of attention_heads {self.attention_heads}: "
                 "every head needs the same share"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from math import lcm
 
+from mtrl.agent.config import WITH_HEADS
 from mtrl.agent.experts.config import ExpertsConfig
 from mtrl.agent.sharing import SharingConfig
 from mtrl.config import RunConfig
@@ -36,7 +37,7 @@ def plain_width(config: RunConfig) -> tuple[int, int]:
     """
     suite = build_suite(config)
     wanted = sum(parameter_counts(config, suite).values())
-    step = lcm(2, config.agent.attention_heads if config.agent.memory == "transformer" else 1)
+    step = lcm(2, config.agent.attention_heads if config.agent.memory in WITH_HEADS else 1)
 
     def size(steps: int) -> int:
         agent = replace(config.agent, width=step * steps)

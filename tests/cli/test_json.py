@@ -79,7 +79,7 @@ def test_methods_json_is_an_object_of_lists_of_names(call: Call) -> None:
     assert {"none", "gradnorm", "popart"} <= set(found["rescalings"])
     assert {"regression", "two-hot", "hl-gauss"} <= set(found["critics"])
     assert set(found["actors"]) == {"filtered", "policy-gradient", "ppo"}
-    assert {"gru", "transformer"} <= set(found["memories"])
+    assert {"gru", "transformer", "linear-attention"} == set(found["memories"])
 
 
 @pytest.mark.parametrize("kind", FLAGS)

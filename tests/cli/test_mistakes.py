@@ -32,7 +32,7 @@ MISTAKES = [
     (TRAIN + "--rescaling popartt", "'popart'", "invalid choice 'popartt'"),
     (TRAIN + "--critic twohot", "'two-hot'", "invalid choice 'twohot'"),
     (TRAIN + "--actor trpo", "'filtered', 'policy-gradient'", "invalid choice 'trpo'"),
-    (TRAIN + "--memory lstm", "'transformer', 'gru'", "invalid choice 'lstm'"),
+    (TRAIN + "--memory lstm", "'transformer', 'linear-attention', 'gru'", "invalid choice 'lstm'"),
     (TRAIN + "--no-such-flag 1", "run.py train --help", "Unrecognized options: --no-such-flag"),
     (TRAIN + "--stratgy pcgrad", "Perhaps you meant: --strategy", "--stratgy"),
     (TRAIN + "--steps", "Expected 1 value", "argument '--steps'"),

@@ -26,7 +26,7 @@ class ExpertsConfig:
     """Mixture of experts; none: every task has all parameters in common."""
     experts_in: Literal["encoder", "blocks", "both"] = "encoder"
     """Where the mixtures stand: one behind the encoder, added to its features; or one in place of the feed-forward net
-    of every block of the Transformer; or both."""
+    of every block of a Transformer or of linear attention; or both."""
     num_experts: int = 4
     """Experts (modules of a layer, parameter sets), at least 1; for moore at most the width of the features."""
     chosen_experts: int = 2

@@ -1,11 +1,9 @@
 """A causal Transformer over the steps of a trial, with a cache for acting.
 
 Source: Vaswani et al. 2017, "Attention Is All You Need" (sinusoidal positions, Section 3.5); Xiong et al. 2020, "On
-Layer
-Normalization in the Transformer Architecture" (pre-norm).
+Layer Normalization in the Transformer Architecture" (pre-norm).
 Departs: attention looks back over the last `window` steps only, in learning and in acting alike, so that a cache of
-that size is exact;
-no dropout. AMAGO-2's sigma-reparametrisation and extra norms are left out.
+that size is exact; no dropout. AMAGO-2's sigma-reparametrisation and extra norms are left out.
 """
 
 import math
@@ -15,10 +13,11 @@ from typing import cast
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from mtrl.agent.experts.mixture import Mixture
 from mtrl.agent.experts.routes import Mix
+from mtrl.agent.memory.feed_forward import FeedForward
 from mtrl.agent.memory.memory import Memory, State
 
 
@@ -92,11 +91,7 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.attention_out = nn.Linear(width, width)
-        self.feed_norm = nn.LayerNorm(width)
-        self.mixture = mixture
-        if mixture is None:
-            self.feed_in = nn.Linear(width, 4 * width)
-            self.feed_out = nn.Linear(4 * width, width)
+        self.feed_forward = FeedForward(width, mixture)
 
     def forward(
         self, x: Float[Tensor, "batch time width"], band: Bool[Tensor, "time time"] | None, mix: Mix | None
@@ -107,7 +102,8 @@ class Block(nn.Module):
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
         mixed = scaled_dot_product_attention(query, key, value, attn_mask=band, is_causal=band is None)
         x = x + self.attention_out(mixed.transpose(1, 2).reshape(batch, length, width))
-        return self._feed_forward(x, mix)
+        out: Tensor = self.feed_forward(x, mix)
+        return out
 
     def step(
         self,
@@ -125,14 +121,8 @@ class Block(nn.Module):
         key, value = cache[:, 0, :, :filled], cache[:, 1, :, :filled]
         query = query.view(-1, self.heads, 1, self.head_width)
         mixed = scaled_dot_product_attention(query, key, value, attn_mask=visible)
-        return self._feed_forward(x + self.attention_out(mixed.reshape(x.shape)), mix)
-
-    def _feed_forward(self, x: Tensor, mix: Mix | None) -> Tensor:
-        if self.mixture is not None:
-            assert mix is not None
-            return x + mix(self.mixture, self.feed_norm(x))
-        fed: Tensor = self.feed_out(gelu(self.feed_in(self.feed_norm(x)), approximate="tanh"))
-        return x + fed
+        out: Tensor = self.feed_forward(x + self.attention_out(mixed.reshape(x.shape)), mix)
+        return out
 
 
 def sliding_window(length: int, window: int, device: torch.device) -> Bool[Tensor, "time time"]:

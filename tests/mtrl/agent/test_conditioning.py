@@ -68,7 +68,7 @@ def test_there_must_be_a_mission_to_tell() -> None:
         builders.agent(sharing=SharingConfig(conditioning="mission"))
 
 
-@pytest.mark.parametrize("memory", ["gru", "transformer"])
+@pytest.mark.parametrize("memory", ["gru", "transformer", "linear-attention"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_acting_step_by_step_sees_what_learning_sees(kind: str, memory: str) -> None:
     config = builders.SMALL.__class__(

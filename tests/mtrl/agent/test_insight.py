@@ -48,7 +48,7 @@ def continuous(size: int = 2) -> Agent:
     return Agent(space, box, TASKS, builders.SMALL, builders.LEARNING, rescaling)
 
 
-@pytest.mark.parametrize("memory", ["gru", "transformer"])
+@pytest.mark.parametrize("memory", ["gru", "transformer", "linear-attention"])
 def test_looking_changes_neither_the_memory_nor_what_is_done_next(memory: str) -> None:
     agent = discrete(memory).eval()
     ways = []

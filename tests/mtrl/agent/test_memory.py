@@ -5,7 +5,9 @@ import torch
 
 from mtrl.agent.agent import MEMORIES
 from mtrl.agent.config import AgentConfig
+from mtrl.agent.memory import linear_attention
 from mtrl.agent.memory.gru import GRU
+from mtrl.agent.memory.linear_attention import Block, decays, posterior_mean
 from mtrl.agent.memory.memory import Memory
 from mtrl.agent.memory.transformer import Transformer, sliding_window
 
@@ -103,3 +105,47 @@ def test_the_gru_is_torchs_gru_forward_and_backward() -> None:
     wanted = torch.autograd.grad((reference * weight).sum(), [x, *(getattr(theirs, name) for name in names)])
     for got, expected in zip(gradients, wanted, strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-10)
+
+
+def test_linear_attention_reads_means_that_a_plain_loop_reads() -> None:
+    torch.manual_seed(0)
+    block = Block(WIDTH, heads=4).double()
+    query, key = (torch.rand(2, 4, 9, 4, dtype=torch.float64) for _ in range(2))
+    value = torch.randn(2, 4, 9, 4, dtype=torch.float64)
+    counted = torch.cat([value, torch.ones_like(value[..., :1])], dim=-1)
+    read = posterior_mean(block._piece(query, key, counted, None)[0].transpose(1, 2))
+    for b in range(2):
+        for t in range(9):
+            means, counts = [], []
+            for h, kept in enumerate(decays(4)):
+                weights = [kept ** (t - i) * (query[b, h, t] @ key[b, h, i]) for i in range(t + 1)]
+                means.append(sum(w * value[b, h, i] for i, w in enumerate(weights)) / (1 + sum(weights)))
+                counts.append(torch.log1p(sum(weights)))  # type: ignore[arg-type]
+            torch.testing.assert_close(read[b, t], torch.cat([*means, torch.stack(counts)]))
+
+
+@pytest.mark.parametrize("piece", [1, 3, 5, 8])
+def test_linear_attention_is_the_same_in_pieces(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, x, time = build("linear-attention"), features(2, 13).requires_grad_(), torch.arange(13).expand(2, 13)
+    whole = memory(x, time)
+    monkeypatch.setattr(linear_attention, "PIECE", piece)
+    pieces = memory(x, time)
+    torch.testing.assert_close(pieces, whole, rtol=1e-11, atol=1e-12)
+    found, expected = (
+        torch.autograd.grad((y * features(2, 1)).sum(), [x, *memory.parameters()]) for y in (pieces, whole)
+    )
+    for got, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-11)
+
+
+def test_half_of_the_heads_of_linear_attention_forget_nothing() -> None:
+    assert decays(4) == [0.875, 0.984375, 1.0, 1.0] and decays(1) == [1.0]
+    sums = build("linear-attention").initial_state(3)
+    assert {name: tuple(kept.shape) for name, kept in sums.items()} == {"sums": (3, 2, 4, 4, 5), "before": (3, 2, 16)}
+
+
+def test_a_mean_of_little_is_small() -> None:
+    sums = torch.tensor([[0.02, 0.01], [200.0, 100.0]])[:, None]  # a value of 2, seen a hundredth and a hundred times
+    read = posterior_mean(sums)
+    torch.testing.assert_close(read[:, 0], torch.tensor([2 / 101, 200 / 101]))
+    torch.testing.assert_close(read[:, 1], torch.tensor([1.01, 101.0]).log())

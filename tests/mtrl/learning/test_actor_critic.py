@@ -68,7 +68,7 @@ def plain_losses(model: Agent, given: Batch, config: LearningConfig) -> tuple[li
     return actor, critic
 
 
-@pytest.mark.parametrize("memory", ["transformer", "gru"])
+@pytest.mark.parametrize("memory", ["transformer", "linear-attention", "gru"])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("critic", CRITICS)
 @pytest.mark.parametrize("actor", ACTORS)
@@ -107,7 +107,7 @@ def test_padding_changes_nothing(critic: str) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("memory", ["transformer", "gru"])
+@pytest.mark.parametrize("memory", ["transformer", "linear-attention", "gru"])
 @pytest.mark.parametrize("critic", CRITICS)
 @pytest.mark.parametrize("rescaling", ["none", "popart"])
 def test_task_gradients_in_one_backward_are_those_of_separate_ones(rescaling: str, critic: str, memory: Any) -> None:

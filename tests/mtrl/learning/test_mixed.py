@@ -126,7 +126,7 @@ def test_the_policy_gradient_is_that_of_the_value_in_the_action() -> None:
     assert given.allowed is None
 
 
-@pytest.mark.parametrize("memory", ["transformer", "gru"])
+@pytest.mark.parametrize("memory", ["transformer", "linear-attention", "gru"])
 def test_padding_changes_nothing(memory: Any) -> None:
     model = mixed_agent(config=replace(SMALL_ENCODERS, memory=memory))
     given = mixed_batch()

@@ -13,7 +13,7 @@ from tests.mtrl.builders import small_run
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and torch sees none")
 
 
-@pytest.mark.parametrize("memory", ["gru", "transformer"])
+@pytest.mark.parametrize("memory", ["gru", "transformer", "linear-attention"])
 @pytest.mark.parametrize("strategy", ["mean", "pcgrad"])
 def test_a_run_on_a_gpu_trains_evaluates_and_resumes(strategy: Any, memory: Any, tmp_path: Path) -> None:
     config = small_run(device="cuda")

@@ -98,6 +98,7 @@ def test_per_task_popart_and_filtered_imitation_see_a_task_whose_rewards_are_a_h
     ("memory", "critic", "conflict"),
     [
         ("transformer", "regression", ConflictConfig()),
+        ("linear-attention", "regression", ConflictConfig()),
         pytest.param("gru", "two-hot", ConflictConfig(strategy="pcgrad"), marks=pytest.mark.slow),
         pytest.param(
             "gru", "regression", ConflictConfig(strategy="cagrad", rescaling="popart"), marks=pytest.mark.slow

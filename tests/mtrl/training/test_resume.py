@@ -107,7 +107,7 @@ def test_strategies_and_rescalings_are_resumed_with_their_state(
     assert fingerprint(tmp_path / "parts") == fingerprint(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("memory", ["gru", "transformer"])
+@pytest.mark.parametrize("memory", ["gru", "transformer", "linear-attention"])
 def test_ppo_goes_on_to_the_same_bits(memory: Any, tmp_path: Path) -> None:
     config = small_run(steps=1_200, evaluate_every=400)
     config = replace(

@@ -10,7 +10,7 @@ from mtrl.training.size import parameter_counts, plain_width
 from tests.mtrl.builders import small_run
 
 
-@pytest.mark.parametrize("memory", ["gru", "transformer"])
+@pytest.mark.parametrize("memory", ["gru", "transformer", "linear-attention"])
 def test_a_plain_network_is_found_that_is_as_large(memory: str) -> None:
     config = small_run()
     config = replace(config, agent=replace(config.agent, memory=memory))  # type: ignore[arg-type]

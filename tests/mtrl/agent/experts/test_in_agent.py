@@ -14,7 +14,13 @@ from mtrl.learning.actor_critic import task_losses
 from tests.mtrl.builders import LEARNING, SMALL, agent, batch
 from tests.mtrl.gradients import assert_gradients_are_those_of_separate_passes
 
-WHERE = [("gru", "encoder"), ("transformer", "encoder"), ("transformer", "blocks"), ("transformer", "both")]
+WHERE = [
+    ("gru", "encoder"),
+    ("transformer", "encoder"),
+    ("transformer", "blocks"),
+    ("transformer", "both"),
+    ("linear-attention", "blocks"),
+]
 
 
 def experts(kind: str, where: str = "encoder", **more: Any) -> ExpertsConfig:
