@@ -7,9 +7,10 @@ the scale of returns (policy gradient; regression in the unit of one PopArt over
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from conflict.registry import RESCALINGS, STRATEGIES, VALUE_TARGETS
+from mtrl.agent.config import MemoryName
 from mtrl.study.settings import full_place
 from tasks.registry import nearest
 
@@ -85,6 +86,7 @@ PARTS: dict[str, tuple[str, Mapping[str, Any]]] = {
         )
         for name in ("dense", "top-k", "soft-modularization", "care", "paco", "moore")
     },
+    **{name: (f"Sequence model: {name}.", {"agent.memory": name}) for name in get_args(MemoryName)},
     "symlog-regression": ("Critics regress in symlog.", {"learning.critic": "symlog-regression"}),
     **{
         name: (f"Strategy: {entry.summary}", {"conflict.strategy": name})

@@ -22,7 +22,7 @@ def test_everything_registered_is_a_method_of_its_own_name(name: str) -> None:
 
 
 def test_no_name_stands_for_two_things() -> None:
-    assert len(PARTS) == 24 + len({*STRATEGIES, *RESCALINGS} - {"mean", "none", "fixed"})
+    assert len(PARTS) == 27 + len({*STRATEGIES, *RESCALINGS} - {"mean", "none", "fixed"})
     assert set(STRATEGIES) & set(RESCALINGS) == {"fixed"}
 
 
