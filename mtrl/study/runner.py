@@ -4,6 +4,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal
 
+from mtrl.in_use import held
 from mtrl.study.executors.executor import Executor
 from mtrl.study.folder import RESULTS, TUNING, StudyFolder
 from mtrl.study.result import Result, without_diagnostics
@@ -37,7 +38,14 @@ def run_study(
     Args:
         study: as `StudyFolder.open` returned it.
         retry_failed: also those that failed.
+    Raises:
+        InUseError: the folder's study runs already.
     """
+    with held(folder.path):
+        yield from _run(study, folder, executor, retry_failed=retry_failed)
+
+
+def _run(study: Study, folder: StudyFolder, executor: Executor, *, retry_failed: bool) -> Generator[Event, None, None]:
     # Cells know what the search has found only when it is over.
     for name in (TUNING, RESULTS):
         cells = folder.untuned(study) if name == TUNING else folder.missing(study, retry_failed=retry_failed)

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ import torch
 
 from conflict.registry import make_strategy
 from mtrl.config import RunConfig, to_json
+from mtrl.in_use import held
 from mtrl.learning.batch import Batch
 from mtrl.training.build import build_agent, build_replay, build_rescaling, build_rollout, build_suite
 from mtrl.training.checkpoint import CheckpointError, Checkpoints
 from mtrl.training.collect import Collector
 from mtrl.training.evaluate import evaluate
 from mtrl.training.ranks import Ranks, on_this_rank
-from mtrl.training.records import floats, heads_record, losses_by_task
+from mtrl.training.records import floats, heads_record, losses_by_task, versions
 from mtrl.training.sampling import TaskSampler
 from mtrl.training.snapshot import check_same_run, put_back, snapshot
 from mtrl.training.transfer import RECORD, begin_from
@@ -31,7 +32,6 @@ from mtrl.training.update import Updater
 from tasks.trial import SimulatorError
 
 Record = dict[str, Any]
-_PACKAGES = ("gradient-conflict", "torch", "numpy", "gymnasium", "popgym", "minigrid", "procgen-mirror")
 
 
 def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Record]:
@@ -44,6 +44,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Rec
         CheckpointError: the checkpoint is damaged, or of other settings; or there is one and `resume` is False.
         DivergenceError: a loss became NaN or infinite; the last checkpoint is kept.
         SimulatorError: a task's simulator failed again and again; a checkpoint of that moment was written.
+        InUseError: another process trains in the folder.
     """
     _check_device(config.loop.device)
     run = Run(config, out)
@@ -52,6 +53,14 @@ def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Rec
     elif run.checkpoints.newest() is not None:
         raise CheckpointError(f"{out} holds a run already: resume it, or choose another folder")
     out.mkdir(parents=True, exist_ok=True)
+    try:
+        with held(out) if run.ranks.index == 0 else nullcontext():
+            yield from _records(run, config, out, resume=resume)
+    finally:
+        run.collector.close()
+
+
+def _records(run: "Run", config: RunConfig, out: Path, *, resume: bool) -> Iterator[Record]:
     if run.ranks.index == 0:
         begun = out / "config.json.new"
         begun.write_text(to_json(config))
@@ -60,10 +69,7 @@ def train(config: RunConfig, out: Path, *, resume: bool = False) -> Iterator[Rec
             (out / RECORD).write_text(json.dumps(run.pretrained, indent=1) + "\n")
     if resume:
         yield {"kind": "resume", "records": run.records}
-    try:
-        yield from run.records_to_the_end()
-    finally:
-        run.collector.close()
+    yield from run.records_to_the_end()
 
 
 class Run:
@@ -298,7 +304,7 @@ class Run:
             "kind": "start",
             "suite": self.suite.name,
             "tasks": list(self.suite.task_names),
-            "versions": {name: _version(name) for name in _PACKAGES},
+            "versions": versions(),
             "processes": self.ranks.count,
             "parameters": sum(p.numel() for p in self.updater.parameters.values()),
             **({"pretrained": self.pretrained} if self.pretrained else {}),
@@ -328,13 +334,6 @@ class Run:
 
 def _due(every: int, before: int, now: int) -> bool:
     return every > 0 and before // every < now // every
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _check_device(name: str) -> None:

@@ -1,5 +1,6 @@
-"""What an update's records say, ready for JSON."""
+"""What records say, ready for JSON."""
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from torch import Tensor
@@ -9,6 +10,19 @@ from mtrl.agent.task_heads import TaskLinear, similarity
 from mtrl.learning.actor_critic import TaskLosses
 
 Record = dict[str, Any]
+_PACKAGES = ("gradient-conflict", "torch", "numpy", "gymnasium", "popgym", "minigrid", "procgen-mirror")
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that a run's numbers may depend on."""
+
+    def of(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "not installed"
+
+    return {name: of(name) for name in _PACKAGES}
 
 
 def losses_by_task(losses: TaskLosses, names: list[str]) -> Record:

@@ -1,0 +1,58 @@
+"""One writer at a time in a run's folder and in a study's."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mtrl.in_use import InUseError, held
+from mtrl.study.executors.here import Here
+from mtrl.study.folder import StudyFolder
+from mtrl.study.runner import run_study
+from mtrl.training.loop import train
+from tests.mtrl.builders import small_run
+from tests.mtrl.study.builders import study
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from mtrl.in_use import held
+with held(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_is_held_by_one_process_and_free_when_it_dies(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(InUseError, match=f"{tmp_path} is in use: another process writes into it"), held(tmp_path):
+            pass
+        other.kill()
+    with held(tmp_path):
+        pass
+
+
+def test_a_run_that_goes_on_is_not_resumed_by_another(tmp_path: Path) -> None:
+    records = train(small_run(), tmp_path / "run")
+    next(records)
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    with pytest.raises(InUseError):
+        next(iter(train(small_run(), tmp_path / "run", resume=True)))
+    assert (tmp_path / "run" / "config.json").read_bytes() == before
+    assert next(records)  # the first one goes on
+    records.close()  # type: ignore[attr-defined]
+    assert next(iter(train(small_run(), tmp_path / "run", resume=True)))["kind"] == "resume"
+
+
+def test_a_study_that_runs_is_not_run_by_another(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    asked = folder.open(study())
+    events = run_study(asked, folder, Here())
+    next(events)
+    with pytest.raises(InUseError):
+        next(run_study(asked, StudyFolder(tmp_path), Here()))
+    events.close()
+    next(again := run_study(asked, folder, Here()))
+    again.close()
