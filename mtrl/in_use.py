@@ -17,6 +17,8 @@ class InUseError(OSError):
 def held(folder: Path) -> Iterator[None]:
     """Hold an existing folder; the operating system lets go of it when the process ends, however it ends.
 
+    Where the file system has no locks nobody is kept out.
+
     Raises:
         InUseError: somebody else holds it.
     """
@@ -27,6 +29,8 @@ def held(folder: Path) -> Iterator[None]:
         raise InUseError(
             f"{folder} is in use: another process writes into it; wait for it, stop it, or name another folder"
         ) from None
+    except NotImplementedError:
+        pass
     try:
         yield
     finally:

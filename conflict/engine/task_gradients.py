@@ -23,6 +23,8 @@ from conflict.engine.row_check import RowCheck
 from conflict.engine.rules import Saved
 from conflict.engine.watch import Key, Receive, Use, Watch, ignore, own_modules
 
+_HOW_TO_SORT = "sort them by task, one row for each of the batch; say unequal counts by task_rows"
+
 
 class TaskGradients:
     """Task gradients of a model whose batch holds the rows of K tasks one after the other.
@@ -317,11 +319,9 @@ class TaskGradients:
                 if self._row_check is not None:
                     self._row_check.mixing.discard(use.key)
                 continue
-            why = (
-                f"the rows of {use.key[0]} do not belong to one task each (sort them by task, one row for each of the "
-            )
+            why = f"the rows of {use.key[0]} do not belong to one task each ({_HOW_TO_SORT})"
             for parameter in use.parameters.values():
-                self._mark(parameter, "slices", why + "batch; say unequal counts by task_rows)")
+                self._mark(parameter, "slices", why)
 
     def _add_owned(self, owned: Sequence[Tensor], grads: Sequence[Tensor | None]) -> None:
         for parameter, grad in zip(owned, grads, strict=True):

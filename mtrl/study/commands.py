@@ -145,10 +145,14 @@ def _names(text: str) -> list[str]:
 
 
 def _pairs(flag: str, words: Sequence[str], *, parse: bool = True) -> Iterator[tuple[str, Any]]:
+    names: set[str] = set()
     for word in words:
         name, equals, value = word.partition("=")
         if not (name and equals and value):
             raise ValueError(f"{flag}: expected name=value, found {word!r}")
+        if name in names:
+            raise ValueError(f"{flag}: {name} is given twice")
+        names.add(name)
         yield name, read_value(value) if parse else value
 
 

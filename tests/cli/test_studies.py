@@ -77,6 +77,7 @@ def test_the_command_can_be_said_again() -> None:
         (["stress", "popgym-quick", "--spread", "0.1"], "spread: expected ratios of at least 1, found 0.1"),
         (["stress", "popgym-quick", "--spread", "1,x"], "spread: expected a number, found 'x'"),
         (["compare", "popgym-quick", "--workers", "0"], "--workers: expected at least 1, found 0"),
+        (["stress", "popgym-quick", "--mix", "a=RepeatFirstEasy", "a=HigherLowerEasy"], "--mix: a is given twice"),
         (["stress", "popgym-quick", "--mix", "alone"], "--mix: expected name=value, found 'alone'"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mtrl import in_use
 from mtrl.in_use import InUseError, held
 from mtrl.study.executors.here import Here
 from mtrl.study.folder import StudyFolder
@@ -32,6 +33,17 @@ def test_a_folder_is_held_by_one_process_and_free_when_it_dies(tmp_path: Path) -
         other.kill()
     with held(tmp_path):
         pass
+
+
+def test_a_file_system_without_locks_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: object) -> None:
+        raise NotImplementedError("no flock here")
+
+    monkeypatch.setattr(in_use.FileLock, "acquire", refuse)
+    entered = False
+    with held(tmp_path), held(tmp_path):
+        entered = True
+    assert entered
 
 
 def test_a_run_that_goes_on_is_not_resumed_by_another(tmp_path: Path) -> None:

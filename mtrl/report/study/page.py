@@ -48,14 +48,13 @@ def write_study_report(folder: Path, page: Path | None = None) -> list[Path]:
     for name, numbers in _tables(found).items():
         written.append(beside / f"{name}.csv")
         numbers.write(written[-1])
-    shown = paper.printed(found)
-    for suffix, write in (("md", paper.markdown), ("tex", paper.latex)):
-        if shown:
+    if printed := paper.printed(found):
+        for suffix, write in (("md", paper.markdown), ("tex", paper.latex)):
             written.append(beside / f"tables.{suffix}")
-            written[-1].write_text(write(shown), encoding="utf-8")
+            written[-1].write_text(write(printed), encoding="utf-8")
     # Somebody may be reading the page of a study that goes on.
     fresh = page.with_name(f"{page.name}.new")
-    fresh.write_text(_render(found, by_axis, by_condition, beside.name), encoding="utf-8")
+    fresh.write_text(_render(found, by_axis, by_condition, beside.name, printed=bool(printed)), encoding="utf-8")
     fresh.replace(page)
     return written
 
@@ -71,7 +70,12 @@ def _tables(found: Findings) -> dict[str, Numbers]:
 
 
 def _render(
-    found: Findings, by_axis: list[list[StudyFigure]], by_condition: list[list[StudyFigure]], beside: str
+    found: Findings,
+    by_axis: list[list[StudyFigure]],
+    by_condition: list[list[StudyFigure]],
+    beside: str,
+    *,
+    printed: bool,
 ) -> str:
     study = found.study
     title = f"{study.suite}: {study.name}"
@@ -80,7 +84,7 @@ def _render(
         state.asked(study),
         state.state(study),
         _summary(summary(found)),
-        _main(study, found.results, beside),
+        _main(study, found.results, beside, printed=printed),
         *(_axis(axis, figures, beside) for axis, figures in zip(found.axes, by_axis, strict=True)),
         *(
             _condition(study, result, figures, beside)
@@ -114,7 +118,7 @@ def _condition(study: Study, result: ConditionResult, figures: list[StudyFigure]
     return f"<details><summary>All figures of {escape(result.title)}</summary>{''.join(sections)}</details>"
 
 
-def _main(study: Study, results: list[ConditionResult], beside: str) -> str:
+def _main(study: Study, results: list[ConditionResult], beside: str, *, printed: bool) -> str:
     shown = [result for result in results if any(entry.done or entry.failed for entry in result.methods.values())]
     if not shown:
         return ""
@@ -132,7 +136,7 @@ def _main(study: Study, results: list[ConditionResult], beside: str) -> str:
         (f"<h3>{escape(result.title)}</h3>" if len(results) > 1 else "") + tables.main_table(study, result)
         for result in shown
     ]
-    as_printed = _link(beside, "tables", ("md", "tex")) if any(result.scored for result in shown) else ""
+    as_printed = _link(beside, "tables", ("md", "tex")) if printed else ""
     return (
         f'<section id="table"><h2>Results</h2>{"".join(blocks)}'
         f'<p class="note">{escape(note)} {_link(beside, "table", ("csv",))} {as_printed}</p></section>'
