@@ -161,7 +161,8 @@ def _adapt(command: Adapt) -> int:
         )
     kept = command.run / ADAPTATION
     others = json.loads(kept.read_text()) if kept.is_file() else {}
-    _write(kept, json.dumps({**others, found["suite"]: found}))
+    name = found["suite"] if command.attempts is None else f"{found['suite']}, attempts {command.attempts}"
+    _write(kept, json.dumps({**others, name: found}))
     if command.json:
         print(json.dumps(found, indent=1))
     else:

@@ -4,7 +4,8 @@ For POPGym that is the best published return of an agent trained on the task alo
 
 Where a benchmark has published both ends of its own scale (Procgen: a policy that does not look at the frames, and what
 can be reached), these are 0 and 1 instead. Each file of returns says for how many paid attempts they are; a trial of
-more or fewer is measured against more or less in proportion.
+more or fewer is measured against more or less in proportion. Where that would not be right, as what is learnt in one
+attempt is worth more in the next, a best holds for trials of so many attempts alone.
 
 Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with Transformers"
 (the scale); Morad et al. 2023, "POPGym: Benchmarking Partially Observable Reinforcement Learning" and Cobbe et al.
@@ -30,7 +31,7 @@ class Reference:
     random_interval: tuple[float, float]
     """95% interval of that mean."""
     best: float | None
-    """Best return, published or of a scripted expert; None: unknown."""
+    """Best return, published or of a scripted expert; None: unknown for trials of so many attempts."""
     source: str
     """Where the published returns come from; empty if there are none."""
     zero: float | None = None
@@ -52,6 +53,8 @@ def load_reference(task_id: str, *, attempts: int = 1) -> Reference | None:
         return None
     of_random, of_published = (attempts / file.get("attempts", 1) for file in (played, published))
     best, zero = (published.get(key, {}).get(task_id) for key in ("tasks", "zero"))
+    if published.get("only_trials_of", {}).get(task_id, attempts) != attempts:
+        best = None
     low, high = measured["interval"]
     return Reference(
         random=of_random * measured["mean"],
@@ -75,12 +78,27 @@ class Played:
 def load_played(task_id: str) -> dict[str, Played]:
     """The references of a meta-RL task by name, measured by ``python -m baselines.references``; empty if there are
     none."""
-    entry = _data(f"{_FILES.get(task_id.partition(':')[0], '-')}_references.json").get("tasks", {}).get(task_id)
     return {
         name: Played(attempts=tuple(found["return_of_attempt"]), rewards=tuple(found["reward_at_step"]))
-        for name, found in (entry["references"] if entry else {}).items()
+        for name, found in _measured(task_id)["references"].items()
         if "return_of_attempt" in found
     }
+
+
+def load_known(task_id: str) -> float | None:
+    """What an attempt is worth on average to who knows the instance of a meta-RL task and does the best.
+
+    No policy has a higher mean in any attempt. None if it was not measured.
+    """
+    entry = _measured(task_id)
+    known = entry["references"].get("known instance")
+    return None if known is None else known["mean"] / entry["attempts"]
+
+
+def _measured(task_id: str) -> dict[str, Any]:
+    data = _data(f"{_FILES.get(task_id.partition(':')[0], '-')}_references.json")
+    found: dict[str, Any] = data.get("tasks", {}).get(task_id, {"attempts": 1, "references": {}})
+    return found
 
 
 def normalised(return_: float, reference: Reference | None) -> float | None:

@@ -90,13 +90,13 @@ class Suite:
         from tasks.spaces import interface_of
 
         if self.like is not None:
-            known = dict(zip(map(_simulator, self.like.all_tasks), self.like.interfaces, strict=True))
-            return tuple(known.get(_simulator(task)) or interface_of(task) for task in self.all_tasks)
+            known = {task.simulator_key: it for task, it in zip(self.like.all_tasks, self.like.interfaces, strict=True)}
+            return tuple(known.get(task.simulator_key) or interface_of(task) for task in self.all_tasks)
         found: dict[Any, Interface] = {}
         for task in self.all_tasks:
-            if _simulator(task) not in found:
-                found[_simulator(task)] = interface_of(task)
-        interfaces = tuple(found[_simulator(task)] for task in self.all_tasks)
+            if task.simulator_key not in found:
+                found[task.simulator_key] = interface_of(task)
+        interfaces = tuple(found[task.simulator_key] for task in self.all_tasks)
         continuous = [t.name for t, i in zip(self.all_tasks, interfaces, strict=True) if i.continuous is not None]
         if 0 < len(continuous) < len(interfaces):
             others = [task.name for task in self.all_tasks if task.name not in continuous]
@@ -263,7 +263,7 @@ class Suite:
         return {
             "tasks": [
                 [
-                    *(t.id, t.warmup_attempts, t.attempts, t.instance, t.max_steps, t.reward_scale),
+                    *(t.id, t.warmup_attempts, t.attempts, t.instance, t.max_steps, t.at_max_steps, t.reward_scale),
                     *(list(t.seeds or ()), list(t.test_seeds or ()), t.weight),
                     sorted([key, str(value)] for key, value in t.options.items()),
                 ]
@@ -338,11 +338,6 @@ class Suite:
 
 def _testing(task: Task) -> Task:
     return dataclasses.replace(task, seeds=task.test_seeds or task.seeds, test_seeds=None)
-
-
-def _simulator(task: Task) -> Any:
-    """Equal for tasks whose simulators have the same spaces."""
-    return (task.id, task.make, repr(sorted(task.options.items())))
 
 
 def _some(names: Sequence[str]) -> str:

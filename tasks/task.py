@@ -28,7 +28,10 @@ class Task:
     instance: Literal["fresh", "same"] = "fresh"
     """What an attempt meets: an instance of its own, or the same one in all attempts of the trial."""
     max_steps: int | None = None
-    """Steps after which the whole trial is truncated; None: when its last attempt ends."""
+    """Steps after which the whole trial ends, whatever its attempts; None: when the last attempt does."""
+    at_max_steps: Literal["truncate", "terminate"] = "truncate"
+    """How a trial ends at `max_steps`: cut off, so that values look beyond; or for good, where that is the horizon that
+    the agent plays for (a trial of so many steps and as many attempts as fit, with `attempts` set to what could)."""
     seeds: tuple[int, int] | None = None
     """Training draws the instances' seeds from low to high - 1; None: from all."""
     test_seeds: tuple[int, int] | None = None
@@ -45,6 +48,11 @@ class Task:
     actions for people, in a tuple ``action_names``, and tell what it drew for the instance (arms' means, a goal) in a
     tuple of always as many numbers, ``instance``, which the agent never sees.
     """
+
+    @property
+    def simulator_key(self) -> tuple[Any, ...]:
+        """Equal for tasks with the same simulator, whose spaces are then the same, and for no others."""
+        return self.id, self.make, repr(sorted(self.options.items()))
 
     def __post_init__(self) -> None:
         """Refuse settings that no trial could be played with."""
@@ -65,6 +73,12 @@ class Task:
             raise ValueError(f"task {self.name!r}: instance must be 'fresh' or 'same', got {self.instance!r}")
         if self.max_steps is not None and self.max_steps < 1:
             raise ValueError(f"task {self.name!r}: max_steps must be at least 1 or None, got {self.max_steps}")
+        if self.at_max_steps not in ("truncate", "terminate"):
+            raise ValueError(
+                f"task {self.name!r}: at_max_steps must be 'truncate' or 'terminate', got {self.at_max_steps!r}"
+            )
+        if self.at_max_steps == "terminate" and self.max_steps is None:
+            raise ValueError(f"task {self.name!r}: at_max_steps 'terminate' needs max_steps, got None")
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise ValueError(f"task {self.name!r}: weight must be a finite number above 0, got {self.weight}")
         for name in ("seeds", "test_seeds"):

@@ -103,7 +103,7 @@ class Slot:
         self.limit = self.num_valid if self.suite.invalid_actions == "mask" else self.suite.num_actions
         self.warmup_attempts = task_.warmup_attempts
         self.last_attempt = task_.warmup_attempts + task_.attempts - 1
-        self.max_steps = task_.max_steps or 0
+        self.max_steps, self.horizon = task_.max_steps or 0, task_.at_max_steps == "terminate"
         self.largest_reward = LARGEST / max(1.0, task_.reward_scale)
         self.replacement: random.Random | None = None
         self.attempt, self.time, self.attempt_time = -1, 0, 0
@@ -229,7 +229,8 @@ class Slot:
                 self._begin_attempt()
             else:  # both ends at once: then there is nothing to bootstrap from, and termination wins
                 finished, over = bool(terminated), True
-        over = over or time == self.max_steps
+        if time == self.max_steps:
+            finished, over = finished or self.horizon, True
         paid, trained = attempt >= self.warmup_attempts, raw * self.task.reward_scale
         pack_record(
             self.records, self.place, previous, trained if paid else 0.0, raw, trained, attempt, self.task_id, time,
@@ -249,7 +250,7 @@ class Slot:
         return action
 
     def summary(self) -> dict[str, Any]:
-        """What the trial came to, on the raw scale. Attempts that `max_steps` cut off count 0.
+        """What the trial came to, on the raw scale; "attempt_returns" are of the attempts that had a step.
 
         With "instance", what the simulator drew, where it tells that.
         """
@@ -257,7 +258,7 @@ class Slot:
         return {
             "task_id": self.task_id,
             "raw_return": sum(self.attempt_returns[self.task.warmup_attempts :]),
-            "attempt_returns": self.attempt_returns,
+            "attempt_returns": self.attempt_returns[: self.attempt + (self.attempt_time > 0)],
             "length": self.time,
             **({} if instance is None else {"instance": instance}),
         }

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from mtrl.report.drawing import DASHES, MUTED, Chart, LineStyle, Panel
+from mtrl.report.drawing import DASHES, INK, MUTED, Chart, LineStyle, Panel
 from mtrl.report.marks import band, end_labels, level
 from mtrl.report.records import Record, RunData
 from mtrl.report.words import ADAPTED_PARTS
@@ -16,7 +16,7 @@ _REFERENCES = (
     " Grey: algorithms that know the family and its prior (python -m baselines.references), as far as they were "
     "measured; in a trial of one attempt, 20 steps or more long, their rewards are averaged over neighbouring steps."
 )
-_SHORT = {"trained": "seen instances", "tested": "unseen instances", "held_out": "tasks held out"}
+_TOLD_APART = " Task: share of trials whose task such a map recognises; dashed: chance."
 
 
 def adaptation_charts(run: RunData, styles: dict[str, LineStyle]) -> list[Chart]:
@@ -31,11 +31,14 @@ def _chart(suite: str, found: Record, place: int, styles: dict[str, LineStyle]) 
     for part in parts:
         entries = found[part]["tasks"]
         scored = all(entry["attempt_scores"] for entry in entries.values())
-        panels.append(Panel(draw=_attempts(entries, styles, scored=scored), title=f"by attempt, {_SHORT[part]}"))
-        panels.append(Panel(draw=_rewards(entries, styles), title=f"by step, {_SHORT[part]}"))
+        panels.append(Panel(draw=_attempts(entries, styles, scored=scored), title=f"by attempt, {ADAPTED_PARTS[part]}"))
+        panels.append(Panel(draw=_rewards(entries, styles), title=f"by step, {ADAPTED_PARTS[part]}"))
         if any(entry["instance"] for entry in entries.values()):
-            panels.append(Panel(draw=_read(entries, styles), title=f"memory, {_SHORT[part]}"))
-    gaps = "; ".join(f"{between.replace('_', ' ')} {gap:+.2f}" for between, gap in found["gaps"].items())
+            panels.append(Panel(draw=_read(entries, styles), title=f"memory, {ADAPTED_PARTS[part]}"))
+        if "told_apart" in found[part]:
+            recognised = _told_apart(found[part]["told_apart"], len(entries))
+            panels.append(Panel(draw=recognised, title=f"task, {ADAPTED_PARTS[part]}"))
+    entries = [entry for part in parts for entry in found[part]["tasks"].values()]
     return Chart(
         name="adaptation" if place == 0 else f"adaptation-{place + 1}",
         title=f"Adaptation within a trial: {suite}",
@@ -43,8 +46,8 @@ def _chart(suite: str, found: Record, place: int, styles: dict[str, LineStyle]) 
         "trial (0 after its end), of the newest checkpoint that was looked at; bands: 95% intervals over trials. "
         "Memory: R² of a linear map from the memory to the instance (arms' means, a goal), on trials that it was not "
         "fitted to; 1 is "
-        f"all of it, 0 none.{_REFERENCES if _drawn(found, parts) else ''}"
-        f"{f' Differences of mean scores: {gaps}.' if gaps else ''}",
+        f"all of it, 0 none.{_TOLD_APART if any('told_apart' in found[part] for part in parts) else ''}"
+        f"{_REFERENCES if _drawn(found, parts) else ''} Trials a task: {_trials(entries)}.",
         panels=panels,
         legend=tasks,
     )
@@ -54,13 +57,12 @@ def _attempts(entries: dict[str, Any], styles: dict[str, LineStyle], *, scored: 
     def panel(axes: Axes) -> None:
         for task, entry in entries.items():
             xs = list(range(1, len(entry["attempts"]) + 1))
-            ys, spans = entry["attempts"], entry["attempt_intervals"]
-            if scored:  # a score is linear in the return
-                ys, spans = entry["attempt_scores"], _as_scores(entry)
-            axes.plot(xs, ys, **{**styles[task].keywords, "marker": "o"})
-            if len(xs) == 1:
+            kind = "attempt_score" if scored else "attempt"
+            ys, spans = entry[f"{kind}s"], entry[f"{kind}_intervals"]
+            axes.plot(xs, [np.nan if y is None else y for y in ys], **{**styles[task].keywords, "marker": "o"})
+            if len(xs) == 1 and spans[0]:
                 axes.plot(xs * 2, spans[0], color=styles[task].colour, linewidth=1.6)
-            band(axes, [(x, *span) for x, span in zip(xs, spans, strict=True)], styles[task].colour)
+            band(axes, [(x, *span) for x, span in zip(xs, spans, strict=True) if span], styles[task].colour)
         levels = {"random": 0.0, "best": 1.0} if scored else {}
         named = _references_of(entries)
         for name, value in levels.items():
@@ -76,21 +78,15 @@ def _attempts(entries: dict[str, Any], styles: dict[str, LineStyle], *, scored: 
     return panel
 
 
-def _as_scores(entry: dict[str, Any]) -> list[list[float]]:
-    returns, scores, spans = entry["attempts"], entry["attempt_scores"], entry["attempt_intervals"]
-    # Regret is best - return, score (return - zero) / (best - zero): their unit is regret / (1 - score).
-    units = [gap / (1 - score) for gap, score in zip(entry["regret"], scores, strict=True) if abs(1 - score) > 1e-9]
-    unit = units[0] if units else 1.0
-    return [
-        [score + (end - mean) / unit for end in span] for mean, score, span in zip(returns, scores, spans, strict=True)
-    ]
-
-
 def _rewards(entries: dict[str, Any], styles: dict[str, LineStyle]) -> Callable[[Axes], None]:
     def panel(axes: Axes) -> None:
         for task, entry in entries.items():
-            ys = np.multiply(entry["rewards"], entry["alive"])
+            shares = entry["alive"]
+            ys = np.multiply(entry["rewards"], shares)
             axes.plot(range(1, len(ys) + 1), ys, linewidth=1.1, **styles[task].keywords)
+            spans = zip(entry["reward_intervals"], shares, strict=True)
+            known = [(x, *(end * share for end in span)) for x, (span, share) in enumerate(spans, start=1) if span]
+            band(axes, known, styles[task].colour)
         axes.set(xlabel="step of the trial", ylabel="reward")
         _references(axes, _references_of(entries), "rewards", {})
         axes.set_xlim(left=0)
@@ -143,3 +139,21 @@ def _read(entries: dict[str, Any], styles: dict[str, LineStyle]) -> Callable[[Ax
         axes.set_xlim(left=0)
 
     return panel
+
+
+def _told_apart(found: dict[str, Any], tasks: int) -> Callable[[Axes], None]:
+    def panel(axes: Axes) -> None:
+        known = [(t + 1, share) for t, share in zip(found["time"], found["accuracy"], strict=True) if share is not None]
+        if known:
+            axes.plot(*zip(*known, strict=True), linewidth=1.3, color=INK)
+        level(axes, 1 / tasks, "")
+        axes.set(xlabel="step of the trial", ylabel="tasks recognised")
+        axes.set_ylim(-0.05, 1.05)
+        axes.set_xlim(left=0)
+
+    return panel
+
+
+def _trials(entries: list[dict[str, Any]]) -> str:
+    counts = sorted({entry["trials"] for entry in entries})
+    return f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"

@@ -105,6 +105,7 @@ def suite(found: "Suite", *, speed_seconds: float | None = None) -> dict[str, An
                 "warmup_attempts": task.warmup_attempts,
                 "instance": task.instance,
                 "max_steps": task.max_steps,
+                "at_max_steps": task.at_max_steps,
                 "seeds": task.seeds,
                 "test_seeds": task.test_seeds,
                 "weight": task.weight,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrl.presets import preset
+from mtrl.report.adaptation_table import adaptation_tables
 from mtrl.report.drawing import Chart, line_styles, save_picture
 from mtrl.report.html import chart_section, document
 from mtrl.report.plots import charts
@@ -53,6 +54,7 @@ def render(run: RunData, found: list[Chart]) -> str:
         _tiles(run),
         "".join(f"<p>{escape(sentence)}</p>" for sentence in summary(run)),
         _tasks(run),
+        adaptation_tables(run),
         *(chart_section(chart, styles, folded=chart.name in _FOLDED) for chart in found),
         _settings(run),
         _versions(run),

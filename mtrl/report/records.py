@@ -15,7 +15,8 @@ from tasks.scores import Reference, load_reference
 Record = dict[str, Any]
 
 ADAPTATION = "adaptation.json"
-"""File in a run's folder: suite -> the newest result of `run.py adapt` on it."""
+"""File in a run's folder: suite, with the attempts of a trial where they were asked for -> the newest result of
+`run.py adapt` on it."""
 EVALUATION = "evaluation.json"
 """File in a run's folder with the result of the newest `run.py evaluate`."""
 

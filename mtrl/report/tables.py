@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtrl.report.words import ADAPTED_PARTS
+from mtrl.report.words import ADAPTED_PARTS, gap_sentences
 
 
 def show_evaluation(result: dict[str, Any]) -> None:
@@ -40,30 +40,49 @@ def _results(result: dict[str, Any]) -> Table:
 
 
 def show_adaptation(found: dict[str, Any]) -> None:
-    """Return and score of every attempt, for each part of a suite."""
+    """Return, score and regret, and the return of every attempt, for each part of a suite."""
     console = _console()
     for part, words in ADAPTED_PARTS.items():
         if part not in found:
             continue
         attempts = max(len(entry["attempts"]) for entry in found[part]["tasks"].values())
-        shown = sorted({*range(min(5, attempts)), attempts - 1})
-        table = _table(words, "return", "95% interval", *(f"attempt {n + 1}" for n in shown), "R²", "trials")
+        shown = sorted({*range(min(3, attempts)), attempts - 1})
+        named = [f"attempt {n + 1}" for n in shown]
+        table = _table(words, "return", "score", *named, "regret", "R²", "trials")
         for task, entry in found[part]["tasks"].items():
             instance = [value for value in (entry["instance"] or {"r2": []})["r2"] if value is not None]
+            regret = [value for value in entry["regret"] or () if value is not None]
             table.add_row(
                 Text(task),
-                number(entry["return"]),
-                span(entry["interval"]),
-                *(number(entry["attempts"][n]) if n < len(entry["attempts"]) else "" for n in shown),
-                f"{number(instance[0])} → {number(instance[-1])}" if instance else "",
+                _with_half(entry["return"], entry["interval"]),
+                number(entry["score"]),
+                *(
+                    _with_half(entry["attempts"][n], entry["attempt_intervals"][n])
+                    if n < len(entry["attempts"])
+                    else ""
+                    for n in shown
+                ),
+                _from_to(regret),
+                _from_to(instance),
                 str(entry["trials"]),
             )
         console.print(table)
     console.print(
-        "Returns are raw. R²: what a linear map reads of the instance from the memory, at a trial's first and last step"
+        "Returns are raw, ±: 95%. Regret: what the first and the last attempt fall short of who knows the instance, or "
+        "of the best known return. R²: what a linear map reads of the instance from the memory, first and last"
     )
-    for between, gap in found["gaps"].items():
-        console.print(f"mean score, {between.replace('_', ' ')}: {gap:+.3f}")
+    for sentence in gap_sentences(found):
+        console.print(sentence)
+
+
+def _with_half(value: float | None, interval: list[float] | None) -> str:
+    return number(value) if interval is None else f"{number(value)} ±{number((interval[1] - interval[0]) / 2)}"
+
+
+def _from_to(values: list[float]) -> str:
+    if not values:
+        return ""
+    return number(values[0]) if len(values) == 1 else f"{number(values[0])} → {number(values[-1])}"
 
 
 def show_suites(found: dict[str, Any]) -> None:
@@ -154,7 +173,18 @@ def span(interval: list[float] | None) -> str:
     return "–" if interval is None else f"{interval[0]:z.2f} to {interval[1]:z.2f}"
 
 
-_WORDS = ("task", "suite", "kind", "name", "description", "what it is", "observation", "instance", "split")
+_WORDS = (
+    *ADAPTED_PARTS.values(),
+    "task",
+    "suite",
+    "kind",
+    "name",
+    "description",
+    "what it is",
+    "observation",
+    "instance",
+    "split",
+)
 
 
 def _table(*columns: str) -> Table:

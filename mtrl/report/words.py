@@ -8,9 +8,9 @@ from mtrl.report.statistics import Verdict, disagreements, mean_of, median_of, s
 from mtrl.training.log import clock
 
 ADAPTED_PARTS = {
-    "trained": "on instances for training",
-    "tested": "on instances for testing",
-    "held_out": "on tasks held out",
+    "trained": "seeds of training",
+    "tested": "seeds of testing",
+    "held_out": "tasks held out",
 }
 """Parts of an adaptation, as tables and reports call them."""
 
@@ -27,6 +27,16 @@ def verdicts(run: RunData, part: Mapping[str, Any] | None = None) -> dict[str, V
         reference = run.references.get(task)
         found[task] = verdict(entry["interval"], reference.random_interval if reference else None)
     return found
+
+
+def gap_sentences(found: Record) -> list[str]:
+    """The generalisation gaps of an adaptation, a sentence each, and whether their intervals exclude 0."""
+    sentences = []
+    for between, gap in found["gaps"].items():
+        low, high = gap["interval"]
+        apart = "" if low > 0 or high < 0 else ", not told apart from 0"
+        sentences.append(f"Score, {between}: {number(gap['score'])} ({span(gap['interval'])}{apart}).")
+    return sentences
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -1,54 +1,28 @@
-"""How a saved agent adapts within a trial: reward by attempt and by step, and what its memory knows of the instance.
+"""How a saved agent adapts within a trial: trials of any suite that it can play, with what its memory held.
 
-Source: Duan et al. 2016, "RL^2" (score by attempt); Alain & Bengio 2017, "Understanding Intermediate Layers Using
-Linear Classifier Probes" (what can be read from features by a linear map).
+What they say is in `mtrl.training.adaptation`.
 """
 
 import dataclasses
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 
 from mtrl.agent.agent import Agent
-from mtrl.training.evaluate import HELD_OUT, load_agent
-from mtrl.training.play import Player
-from mtrl.training.probe import readable, told_apart
+from mtrl.training.adaptation import Trials, adapted, gaps, tasks_told_apart
+from mtrl.training.evaluate import HELD_OUT, by_attempt, load_agent
+from mtrl.training.play import Player, places_in_training
 from tasks.registry import load_suite
-from tasks.scores import Played, load_played, load_reference, normalised
 from tasks.suite import Suite
 from tasks.task import Task
 
-Floats = NDArray[np.float64]
 _MOST_SLOTS = 256
-_PROBED_TRIALS, _PROBED_TIMES = 1_000, 24
+_PROBED_TRIALS = 1_000
 _PROBED_NUMBERS = 20_000_000  # features beyond which no further trial's are kept
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Played:
-    """Trials of one task."""
-
-    attempts: Floats
-    """[trial, attempt] raw return."""
-    rewards: Floats
-    """[trial, step] raw reward, NaN beyond a trial's end."""
-    features: NDArray[np.float32]
-    """[probed trial, step, width] what the memory gave before each action, zeros beyond the end."""
-    instances: Floats | None
-    """[probed trial, number] what the simulators drew; None: they do not tell."""
-    lengths: NDArray[np.int64]
-    """[probed trial] steps."""
-
-    def remembered(self, time: int) -> NDArray[np.float32]:
-        """What the memories gave at a step, of the probed trials that came so far: [trial, width]."""
-        found: NDArray[np.float32] = self.features[self.lengths > time, time]
-        return found
 
 
 class _Watched(Player):
@@ -87,34 +61,32 @@ def adapt(
     """Play trials of every task of a suite, on instances that training may have met, on others, and of tasks held out.
 
     Args:
-        trained: the suite that the agent was trained on; its tasks are known to the agent, all others are not.
+        trained: the suite that the agent was trained on; a task of the other suite that is one of its is played as that
+            one, all others as tasks that training never saw.
         suite: one that the agent can play, see `Suite.for_agent_of`.
         trials: per task, at least 2.
     Returns:
         {part: {task: entry}} with the parts "trained" (where a suite says which instances are for training), "tested"
-        and "held_out" (where there are any), and "gaps", differences of mean scores from one part to the next.
-        An entry has "return" and "interval" of a trial, "attempts" and "attempt_intervals" [attempt],
-        "attempt_scores" [attempt] and "regret" [attempt] where a best return is known, "rewards" and "alive" [step]
-        (mean raw reward, and share of the trials that were still played), "instance" (time and R^2 of reading the
-        instance from the memory, where simulators tell it), "references" ("attempts", "attempt_scores" and "rewards"
-        of every algorithm that was measured on the task), "trials". With more than one task also "told_apart" of the
-        part: time and accuracy of reading from the memory which task is played.
+        and "held_out" (where there are any), and "gaps" between them. Entries and gaps: see `mtrl.training.adaptation`.
+        With more than one task also "told_apart" of the part: time and accuracy of reading from the memory which task
+        is played.
     Raises:
-        ValueError: the agent cannot play the suite.
+        ValueError: the agent cannot play the suite, or has nothing for tasks that training never saw.
         SimulatorError: a simulator failed.
     """
     if trials < 2:
         raise ValueError(f"expected at least 2 trials a task, got {trials}")
     suite = suite.for_agent_of(trained)
-    known = trained.task_names == suite.task_names
-    parts: dict[str, tuple[Suite, bool]] = {}
+    places = places_in_training(trained, suite)
+    _refuse_unseen(agent, trained, suite, places)
+    parts: dict[str, tuple[Suite, list[int]]] = {}
     if any(task.test_seeds for task in suite.tasks):
-        parts["trained"] = (dataclasses.replace(suite, held_out=(), like=trained), known)
-    parts["tested"] = (suite.testing(), known)
+        parts["trained"] = (dataclasses.replace(suite, held_out=(), like=trained), places)
+    parts["tested"] = (suite.testing(), places)
     if (held_out := suite.holdout()) is not None:
-        parts["held_out"] = (held_out, False)
+        parts["held_out"] = (held_out, [agent.num_tasks] * held_out.num_tasks)
     result: dict[str, Any] = {}
-    for name, (part, part_known) in parts.items():
+    for name, (part, trained_as) in parts.items():
         player = _Watched(
             agent,
             dataclasses.replace(part, like=trained),
@@ -124,19 +96,24 @@ def adapt(
             task_of_slot=[0] * min(trials, _MOST_SLOTS),
             greedy=greedy,
             workers=workers,
-            known=part_known,
+            trained_as=trained_as,
         )
         try:
             result[name] = _part(player, trials, seed)
         finally:
             player.close()
-    means = {name: _mean_score(part["tasks"]) for name, part in result.items()}
-    names = [name for name, mean in means.items() if mean is not None]
-    result["gaps"] = {
-        f"{one} to {other}": float(means[other] - means[one])  # type: ignore[operator]
-        for one, other in pairwise(names)
-    }
-    return result
+    return {**result, "gaps": gaps(result)}
+
+
+def _refuse_unseen(agent: Agent, trained: Suite, suite: Suite, places: Sequence[int]) -> None:
+    unseen = [task.name for task, place in zip(suite.tasks, places, strict=True) if place == trained.num_tasks]
+    unseen += [task.name for task in suite.held_out]
+    if unseen and agent.knows_tasks and agent.sharing.unseen_tasks == "error":
+        raise ValueError(
+            f"suite {suite.name!r}: training on {trained.name!r} never saw {', '.join(unseen)}, and what tasks have of "
+            "their own here (heads, conditioning, experts routed by task) has nothing for such tasks; an agent trained "
+            "with --unseen-tasks mean plays them with the mean of what the others have"
+        )
 
 
 def adapt_run(
@@ -200,20 +177,12 @@ def _part(player: _Watched, trials: int, seed: int) -> dict[str, Any]:
                 task_of_slot=[index] * player.num_slots,
                 generator=_generator(player.agent, seed),
             )
-        played[task.name] = _play(player, trials)
-    entries = {task.name: _entry(task, played[task.name]) for task in player.suite.tasks}
-    found: dict[str, Any] = {"tasks": entries}
-    if len(played) > 1:
-        steps = min(one.features.shape[1] for one in played.values())
-        times = _times(steps)
-        found["told_apart"] = {
-            "time": times,
-            "accuracy": [told_apart([one.remembered(time) for one in played.values()]) for time in times],
-        }
-    return found
+        played[task.name] = _play(player, task, trials)
+    found: dict[str, Any] = {"tasks": {task.name: adapted(task, played[task.name]) for task in player.suite.tasks}}
+    return {**found, "told_apart": tasks_told_apart(list(played.values()))} if len(played) > 1 else found
 
 
-def _play(player: _Watched, trials: int) -> _Played:
+def _play(player: _Watched, task: Task, trials: int) -> Trials:
     """So many trials, how many in each slot settled beforehand."""
     left = np.full(player.num_slots, trials // player.num_slots)
     left[: trials % player.num_slots] += 1
@@ -243,71 +212,11 @@ def _play(player: _Watched, trials: int) -> _Played:
     for row, (one_memory, _) in enumerate(looked_into):
         memory[row, : len(one_memory)] = one_memory
     tell = all("instance" in summary for _, summary in looked_into)
-    return _Played(
-        attempts=np.array([summary["attempt_returns"] for _, _, summary in done]),
+    return Trials(
+        returns=np.array([summary["raw_return"] for _, _, summary in done]),
+        attempts=by_attempt(task, [summary for _, _, summary in done]),
         rewards=by_step,
         features=memory,
         instances=np.array([summary["instance"] for _, summary in looked_into], np.float64) if tell else None,
         lengths=np.array([len(one) for one, _ in looked_into]),
     )
-
-
-def _entry(task: Task, played: _Played) -> dict[str, Any]:
-    paid = played.attempts[:, task.warmup_attempts :]
-    mean, interval = _mean(paid.sum(axis=1))
-    of_attempts = [_mean(column) for column in played.attempts.T]
-    reference = load_reference(task.id)
-    known = reference is not None and reference.best is not None
-    means = [value for value, _ in of_attempts]
-    entry = {
-        "return": mean,
-        "interval": interval,
-        "attempts": means,
-        "attempt_intervals": [span for _, span in of_attempts],
-        "attempt_scores": [normalised(value, reference) for value in means] if known else None,
-        "regret": [reference.best - value for value in means] if known else None,  # type: ignore[operator, union-attr]
-        "rewards": np.nanmean(played.rewards, axis=0).tolist(),
-        "alive": np.isfinite(played.rewards).mean(axis=0).tolist(),
-        "instance": None,
-        "references": {
-            name: {
-                "attempts": list(found.attempts),
-                "attempt_scores": [normalised(value, reference) for value in found.attempts] if known else None,
-                "rewards": list(found.rewards),
-            }
-            for name, found in load_played(task.id).items()
-            if _comparable(task, found)
-        },
-        "trials": len(paid),
-    }
-    if played.instances is not None:
-        times = _times(played.features.shape[1])
-        entry["instance"] = {
-            "time": times,
-            "r2": [readable(played.remembered(time), played.instances[played.lengths > time]) for time in times],
-        }
-    return entry
-
-
-def _comparable(task: Task, found: Played) -> bool:
-    """Whether the reference played under the task's protocol, for as many attempts or fewer."""
-    return (
-        len(found.attempts) <= task.attempts
-        and task.warmup_attempts == 0
-        and (task.attempts == 1 or task.instance == "same")
-        and (task.max_steps is None or len(found.rewards) <= task.max_steps)
-    )
-
-
-def _mean(values: Floats) -> tuple[float, list[float]]:
-    mean, half = float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-    return mean, [mean - half, mean + half]
-
-
-def _times(steps: int) -> list[int]:
-    return sorted(set(np.linspace(0, steps - 1, min(steps, _PROBED_TIMES)).round().astype(int).tolist()))
-
-
-def _mean_score(tasks: dict[str, Any]) -> float | None:
-    scores = [float(np.mean(entry["attempt_scores"])) for entry in tasks.values() if entry["attempt_scores"]]
-    return float(np.mean(scores)) if scores and len(scores) == len(tasks) else None

@@ -1,6 +1,7 @@
 """Scores of an agent on held-out seeds."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mtrl.training.checkpoint import CheckpointError, Checkpoints, read_state, r
 from mtrl.training.play import Player
 from tasks.scores import Reference, load_reference, normalised
 from tasks.suite import Suite
+from tasks.task import Task
 
 # Training draws its levels from the run's own seed; evaluation from seeds that lie beyond every run's.
 HELD_OUT = 1_000_000_007
@@ -41,8 +43,9 @@ def evaluate(
 
     Returns:
         {"score": mean normalised score or None, "tasks": {name: {"return", "interval", "score", "score_interval",
-        "attempts", "trials"}}}; intervals of 95% by Student's t over trials. Where tasks are held out also "held_out",
-        the same for them; where simulators failed "faults", what happened.
+        "attempts", "trials"}}}; intervals of 95% by Student's t over trials; "attempts" are means over the
+        trials that came so far, None where none did. Where tasks are held out also "held_out", the same for them; where
+        simulators failed "faults", what happened.
     Raises:
         SimulatorError: a task's simulator failed too often.
     """
@@ -62,7 +65,7 @@ def evaluate(
             workers=workers,
             max_faults=max_faults,
             patience=patience,
-            known=part is not held_out,
+            trained_as=None if part is not held_out else [agent.num_tasks] * part.num_tasks,
         )
         try:
             results.append(_evaluate(player, trials, HELD_OUT + seed))
@@ -83,7 +86,7 @@ def _evaluate(player: Player, trials: int, seed: int) -> dict[str, Any]:
         played = _play(player, index, trials)
         returns = np.array([summary["raw_return"] for summary in played])
         reference = load_reference(task.id, attempts=task.attempts)
-        tasks[task.name] = _score(reference, returns, np.array([summary["attempt_returns"] for summary in played]))
+        tasks[task.name] = _score(reference, returns, by_attempt(task, played))
     scores = [entry["score"] for entry in tasks.values() if entry["score"] is not None]
     return {"score": float(np.mean(scores)) if scores else None, "tasks": tasks}
 
@@ -104,6 +107,15 @@ def _play(player: Player, task: int, trials: int) -> list[dict[str, Any]]:
                 left[slot] -= 1
                 played.append(summary)
     return played
+
+
+def by_attempt(task: Task, played: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+    """Raw returns [trial, attempt], warm-up included, from the suite's summaries; NaN for an attempt without a step, as
+    `max_steps` had come before."""
+    returns = np.full((len(played), task.warmup_attempts + task.attempts), np.nan)
+    for row, summary in zip(returns, played, strict=True):
+        row[: len(summary["attempt_returns"])] = summary["attempt_returns"]
+    return returns
 
 
 def evaluate_run(run: Path, *, trials: int, seed: int = 0, greedy: bool | None = None) -> dict[str, Any]:
@@ -171,6 +183,6 @@ def _score(reference: Reference | None, returns: NDArray[np.float64], attempts: 
         "interval": interval,
         "score": normalised(mean, reference) if known else None,
         "score_interval": [normalised(end, reference) for end in interval] if known and interval else None,
-        "attempts": attempts.mean(axis=0).tolist(),
+        "attempts": [float(np.nanmean(column)) if np.isfinite(column).any() else None for column in attempts.T],
         "trials": len(returns),
     }

@@ -1,5 +1,6 @@
 """Playing: actors step a suite side by side, each with a memory of its own."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,22 @@ from numpy.typing import NDArray
 from mtrl.agent.agent import Agent
 from mtrl.training.explore import Explorer
 from tasks.suite import Suite
+
+
+def places_in_training(trained: Suite, suite: Suite) -> list[int]:
+    """For each of a suite's tasks its place among those of the suite that an agent was trained on, or their number if
+    it is none of them.
+
+    A task is the same under another name, with other seeds, attempts or scale of rewards, but not with instances drawn
+    from another distribution. Where training had a task twice, the name decides.
+    """
+    places = []
+    for task in suite.tasks:
+        same = [place for place, other in enumerate(trained.tasks) if other.simulator_key == task.simulator_key]
+        named = [place for place in same if trained.tasks[place].name == task.name]
+        found = named or (same if len(same) == 1 else [])
+        places.append(found[0] if found else trained.num_tasks)
+    return places
 
 
 class Player:
@@ -21,8 +38,8 @@ class Player:
         workers: processes for the simulators; 0: they run in this one.
         max_faults: times in a row that a task's simulator may fail.
         patience: seconds for a worker to answer.
-        known: whether the suite's tasks are those that the agent was trained on, in the same order; otherwise it has
-            seen none of them.
+        trained_as: for each of the suite's tasks, which one it was in training, see `places_in_training`; None: they
+            are the tasks that the agent was trained on, in the same order.
         explore_length: mean steps for which a random action is held; None: the actors' actions are never replaced.
     """
 
@@ -39,12 +56,12 @@ class Player:
         workers: int = 0,
         max_faults: int | None = None,
         patience: float = 60.0,
-        known: bool = True,
+        trained_as: Sequence[int] | None = None,
         explore_length: float | None = None,
     ) -> None:
         self.agent, self.suite, self.generator, self.greedy = agent, suite, generator, greedy
-        self.num_slots, self.known = num_slots, known
-        self.device = agent.discounts.device
+        self.num_slots, self.device = num_slots, agent.discounts.device
+        self.trained_as = None if trained_as is None else torch.tensor(trained_as, device=self.device)
         self.envs = suite.make_vector(
             num_slots,
             seed=seed,
@@ -97,7 +114,7 @@ class Player:
         observation = {key: torch.from_numpy(value).to(self.device) for key, value in self.observation.items()}
         task = torch.from_numpy(self.task_id).long().to(self.device)
         allowed = None if self.allowed is None else self.allowed[task]
-        return observation, allowed, task if self.known else torch.full_like(task, self.agent.num_tasks)
+        return observation, allowed, task if self.trained_as is None else self.trained_as[task]
 
     def _act(self) -> NDArray[Any]:
         observation, allowed, task = self._input()

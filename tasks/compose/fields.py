@@ -77,6 +77,7 @@ SHARED: Mapping[str, Callable[[Marked], Any]] = {
     "warmup_attempts": _count(0),
     "instance": _choice("fresh", "same"),
     "max_steps": _optional(_count(1)),
+    "at_max_steps": _choice("truncate", "terminate"),
     "seeds": _optional(_seeds),
     "test_seeds": _optional(_seeds),
     "weight": _positive,

@@ -23,16 +23,19 @@ def test_what_is_measured_is_kept_by_suite_and_reported(call: Call, copied: Path
     assert found["suite"] == "popgym:RepeatFirstEasy" and len(entry["attempts"]) == 2 and entry["trials"] == 4
     other = call("adapt", copied, "--suite", "popgym:HigherLowerEasy", "--trials", 3, "--seed", 1)
     assert other.code == 1 and "cannot play 'popgym:HigherLowerEasy'" in other.err
-    again = call("adapt", copied, "--trials", 3)
-    assert again.code == 0 and "RepeatFirstEasy" in again.out and "attempt 1" in again.out
+    for trials in (5, 3):
+        again = call("adapt", copied, "--trials", trials)
+        assert again.code == 0 and "RepeatFirstEasy" in again.out and "attempt 1" in again.out
     kept = json.loads((copied / "adaptation.json").read_text())
-    assert list(kept) == ["popgym:RepeatFirstEasy"]
+    assert list(kept) == ["popgym:RepeatFirstEasy, attempts 2", "popgym:RepeatFirstEasy"]
     assert kept["popgym:RepeatFirstEasy"]["tested"]["tasks"]["RepeatFirstEasy"]["trials"] == 3
     assert not list(copied.glob("*.new"))
     assert call("report", copied).code == 0
     page = (copied / "report.html").read_text()
     assert "Adaptation within a trial: popgym:RepeatFirstEasy" in page
-    assert (copied / "report-figures" / "adaptation.png").stat().st_size > 5_000
+    assert '<h2 id="adapted">Adaptation</h2>' in page and "<h3>popgym:RepeatFirstEasy, attempts 2</h3>" in page
+    for figure in ("adaptation", "adaptation-2"):
+        assert (copied / "report-figures" / f"{figure}.png").stat().st_size > 5_000
 
 
 @pytest.mark.parametrize(

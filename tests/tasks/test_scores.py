@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.registry import load_suite
-from tasks.scores import Reference, load_played, load_reference, normalised
+from tasks.scores import Reference, load_known, load_played, load_reference, normalised
 
 
 def test_random_scores_zero_and_best_scores_one() -> None:
@@ -21,6 +21,14 @@ def test_a_trial_of_several_attempts_is_measured_against_as_many_times_as_much()
     assert one is not None and three is not None and one.best is not None
     assert (three.random, three.best) == (3 * one.random, 3 * one.best)
     assert three.random_interval == (3 * one.random_interval[0], 3 * one.random_interval[1])
+
+
+def test_a_best_that_is_of_so_many_attempts_holds_for_these_alone() -> None:
+    for task, of in (("bandit:bernoulli-5x10", 1), ("mdp:tabular-10x5x10", 10)):
+        found = {attempts: load_reference(task, attempts=attempts) for attempts in (1, 5, 10)}
+        assert [attempts for attempts, one in found.items() if one and one.best is not None] == [of]
+    assert load_known("mdp:tabular-10x5x10") == pytest.approx(21.83, abs=0.05)
+    assert load_known("popgym:RepeatFirstEasy") is None
 
 
 def test_without_a_best_there_is_no_score() -> None:

@@ -73,7 +73,14 @@ def test_a_trial_ends_as_its_last_attempt_does(counters: Suites, ends: str, term
 def test_max_steps_truncates_the_whole_trial(counters: Suites) -> None:
     _, steps = play(counters(attempts=3, max_steps=4, simulator={"length": 3}), [0] * 4)
     assert steps[-1][1:3] == (False, True)
-    assert steps[-1][3]["trial"]["attempt_returns"] == [3.0, 1.0, 0.0]
+    assert steps[-1][3]["trial"]["attempt_returns"] == [3.0, 1.0]
+
+
+def test_a_horizon_ends_the_whole_trial_for_good(counters: Suites) -> None:
+    _, steps = play(counters(attempts=3, max_steps=4, at_max_steps="terminate", simulator={"length": 3}), [0] * 4)
+    assert steps[-1][1:3] == (True, False)
+    with pytest.raises(ValueError, match="at_max_steps 'terminate' needs max_steps"):
+        counters(at_max_steps="terminate")
 
 
 def test_max_steps_at_a_boundary_shows_where_the_trial_would_go_on(

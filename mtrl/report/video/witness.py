@@ -101,7 +101,7 @@ class Cast:
             generator=torch.Generator(device=self.agent.discounts.device).manual_seed(seed),
             task_of_slot=[self.task_id] * self.trials,
             greedy=self.greedy,
-            known=self.known,
+            trained_as=None if self.known else [self.agent.num_tasks] * suite.num_tasks,
         )
         try:
             # Windows that were made before the slots' were for their spaces alone.

@@ -16,8 +16,9 @@ from mtrl.report.records import RunData
 from mtrl.training.adapt import _with_attempts, adapt
 from mtrl.training.build import build_agent, build_rescaling
 from mtrl.training.evaluate import evaluate
+from mtrl.training.play import places_in_training
 from tasks.registry import load_suite
-from tasks.scores import load_reference
+from tasks.scores import load_known, load_reference
 from tasks.suite import Suite
 from tests.mtrl.builders import small_run
 
@@ -48,7 +49,7 @@ def test_it_is_evaluation_step_by_step(name: str) -> None:
             assert entry["alive"][0] == 1.0 and all(np.diff(entry["alive"]) <= 0)
             if other["tasks"][task]["score"] is not None:
                 assert np.mean(entry["attempt_scores"]) == pytest.approx(other["tasks"][task]["score"], abs=1e-4)
-                assert len(entry["regret"]) == len(entry["attempts"])
+                assert entry["score"] == pytest.approx(other["tasks"][task]["score"], abs=1e-4)
 
 
 def test_what_the_task_is_can_be_read_where_the_observation_tells_it() -> None:
@@ -87,6 +88,11 @@ def test_instances_for_training_have_a_part_of_their_own_where_a_suite_parts_the
     agent = untrained(suite)
     found = adapt(agent, suite, parted, trials=30)
     assert set(found) == {"trained", "tested", "gaps"} and set(found["gaps"]) == {"trained to tested"}
+    (trained,), (tested,) = (found[part]["tasks"].values() for part in ("trained", "tested"))
+    gap = found["gaps"]["trained to tested"]
+    assert gap["score"] == pytest.approx(tested["score"] - trained["score"])
+    halves = [np.diff(entry["score_interval"])[0] / 2 for entry in (trained, tested)]
+    assert np.diff(gap["interval"])[0] / 2 == pytest.approx(np.hypot(*halves))
     whole = load_suite("clash")
     assert "trained" not in adapt(untrained(whole), whole, whole, trials=5)
 
@@ -99,6 +105,8 @@ def test_references_stand_beside_the_agent() -> None:
     assert len(found["rewards"]) == len(entry["rewards"])
     best = load_reference("room:dark").best  # type: ignore[union-attr]
     assert found["attempt_scores"][-1] == pytest.approx(found["attempts"][-1] / best, abs=0.02)
+    assert entry["regret_against"] == "instance known"
+    assert entry["regret"] == pytest.approx([best - value for value in entry["attempts"]], abs=1e-3)
     for other in (
         _with_attempts(suite, 1),
         replace(suite, tasks=(replace(suite.tasks[0], instance="fresh"),)),
@@ -123,7 +131,7 @@ def test_the_picture_has_room_for_a_reference_that_took_more_steps(tmp_path: Pat
     suite = load_suite("dark-key-door")
     entry = adapt(untrained(suite), suite, suite, trials=4)["tested"]["tasks"]["key-door"]
     longest = max(len(found["rewards"]) for found in entry["references"].values())
-    quick = {**entry, "rewards": entry["rewards"][:60], "alive": entry["alive"][:60]}
+    quick = {**entry, **{key: entry[key][:60] for key in ("rewards", "reward_intervals", "alive")}}
     styles = line_styles(["key-door"])
     (chart,) = adaptation_charts(
         RunData(
@@ -138,3 +146,65 @@ def test_the_picture_has_room_for_a_reference_that_took_more_steps(tmp_path: Pat
     chart.panels[1].draw(axes)
     assert axes.get_xlim()[0] == 0 and axes.get_xlim()[1] >= longest > 60
     save_picture(chart, [tmp_path / "x.png"], styles)  # a warning is an error
+
+
+def test_a_best_that_is_of_one_attempt_is_no_measure_of_ten() -> None:
+    suite = load_suite("bandit:bernoulli-5x10")
+    agent = untrained(suite)
+    (one,) = adapt(agent, suite, suite, trials=4)["tested"]["tasks"].values()
+    (ten,) = adapt(agent, suite, _with_attempts(suite, 10), trials=4)["tested"]["tasks"].values()
+    assert one["score"] is not None and one["attempt_scores"] == [one["score"]]
+    assert ten["score"] is ten["attempt_scores"] is None
+    # Who knows the best arm cannot be beaten, however many attempts there were to find it.
+    assert load_known("bandit:bernoulli-5x10") == pytest.approx(10 * 5 / 6, abs=0.02)
+    assert np.mean(ten["regret"]) > 1.0 and ten["regret_against"] == "instance known"
+
+
+def test_attempts_that_a_horizon_left_no_step_for_are_told_from_failures() -> None:
+    suite = load_suite("dark-room")
+    (task,) = suite.tasks
+    short = replace(suite, tasks=(replace(task, attempts=4, max_steps=50, at_max_steps="terminate"),))
+    (entry,) = adapt(untrained(suite), suite, short, trials=6)["tested"]["tasks"].values()
+    assert entry["reached"] == [1.0, 1.0, 1.0, 0.0]
+    assert entry["attempts"][3] is entry["attempt_intervals"][3] is entry["regret"][3] is None
+    assert entry["attempt_scores"][3] is entry["attempt_score_intervals"][3] is None
+    assert sum(entry["attempts"][:3]) == pytest.approx(entry["return"])
+    (evaluated,) = evaluate(untrained(suite), short, trials=6, seed=0, greedy=False)["tasks"].values()
+    assert evaluated["attempts"][:3] == pytest.approx(entry["attempts"][:3]) and evaluated["attempts"][3] is None
+
+
+def test_unpaid_attempts_count_in_no_score() -> None:
+    suite = load_suite("dark-room")
+    warmed = replace(suite, tasks=(replace(suite.tasks[0], warmup_attempts=2, attempts=2),))
+    (entry,) = adapt(untrained(suite), suite, warmed, trials=30)["tested"]["tasks"].values()
+    assert len(entry["attempts"]) == 4 and entry["warmup_attempts"] == 2
+    assert entry["return"] == pytest.approx(sum(entry["attempts"][2:]))
+    assert entry["score"] == pytest.approx(np.mean(entry["attempt_scores"][2:]))
+
+
+def test_a_task_is_played_as_the_one_that_it_was_in_training() -> None:
+    trained = load_suite("meta-mix")
+    dark, other = load_suite("dark-room"), load_suite("dark-key-door")
+    assert places_in_training(trained, trained) == [0, 1, 2, 3]
+    assert places_in_training(trained, dark) == [trained.task_names.index("dark")]
+    assert places_in_training(trained, other) == [4]
+    assert places_in_training(trained, trained.subset(trained.task_names[::-1])) == [3, 2, 1, 0]
+    assert places_in_training(load_suite("dark-room-shift"), dark) == [1]  # other goals: another task
+    twice = replace(dark, tasks=(dark.tasks[0], replace(dark.tasks[0], name="again")))
+    assert places_in_training(twice, twice) == [0, 1]
+    assert places_in_training(twice, replace(dark, tasks=(replace(dark.tasks[0], name="third"),))) == [2]
+
+
+def test_an_agent_with_nothing_for_a_task_that_it_never_saw_refuses_it() -> None:
+    suite = load_suite("meta-mix")
+    config = small_run("meta-mix")
+    heads = replace(config, sharing=replace(config.sharing, heads="task"))
+    agent = build_agent(heads, suite, build_rescaling(heads, suite)).eval()
+    assert adapt(agent, suite, load_suite("dark-room"), trials=2)["tested"]
+    with pytest.raises(
+        ValueError, match=r"'dark-key-door': training on 'meta-mix' never saw key-door.*unseen-tasks mean"
+    ):
+        adapt(agent, suite, load_suite("dark-key-door"), trials=2)
+    mean = replace(heads, sharing=replace(heads.sharing, unseen_tasks="mean"))
+    agent = build_agent(mean, suite, build_rescaling(mean, suite)).eval()
+    assert adapt(agent, suite, load_suite("dark-key-door"), trials=2)["tested"]

@@ -1,0 +1,65 @@
+"""What `run.py adapt` found, as the tables of a run's page."""
+
+from html import escape
+
+from mtrl.report.records import Record, RunData
+from mtrl.report.words import ADAPTED_PARTS, gap_sentences, number, span
+
+_HEAD = (
+    "task",
+    "played on",
+    "return",
+    "95% interval",
+    "score",
+    "95% interval",
+    "attempts",
+    "regret",
+    "instance",
+    "trials",
+)
+_NOTE = (
+    "Attempts: mean raw return of the first and the last one. Regret: what these fall short of who knows the instance "
+    "and does the best (*: of the best known return, where that was not measured). Instance: R² of a linear map from "
+    "the memory, at the first and the last step that it was looked into. Seeds of testing are not those of training; a "
+    "family of few instances (81 goals in a dark room) has the same ones with both."
+)
+
+
+def adaptation_tables(run: RunData) -> str:
+    """A table for every suite on which the run's adaptation was measured; nothing without one."""
+    shown = "".join(_table(suite, found) for suite, found in run.adaptation.items())
+    return f'<h2 id="adapted">Adaptation</h2>{shown}<p class="note">{escape(_NOTE)}</p>' if shown else ""
+
+
+def _table(suite: str, found: Record) -> str:
+    rows = []
+    for part, words in ADAPTED_PARTS.items():
+        for task, entry in found.get(part, {"tasks": {}})["tasks"].items():
+            regret = _ends(entry["regret"]) + ("*" if entry["regret_against"] == "best return" else "")
+            cells = [
+                words,
+                number(entry["return"]),
+                span(entry["interval"]),
+                number(entry["score"]),
+                span(entry["score_interval"]),
+                _ends(entry["attempts"]),
+                regret,
+                _ends([value for value in (entry["instance"] or {"r2": []})["r2"] if value is not None]),
+                str(entry["trials"]),
+            ]
+            rows.append(f"<tr><th>{escape(task)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    header = "".join(f"<th>{escape(name)}</th>" for name in _HEAD)
+    return (
+        f"<h3>{escape(suite)}</h3>"
+        f'<div class="wide"><table class="tasks"><thead><tr>{header}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f"{''.join(f'<p>{escape(sentence)}</p>' for sentence in gap_sentences(found))}"
+    )
+
+
+def _ends(values: list[float | None] | None) -> str:
+    """The first and the last that there is."""
+    known = [value for value in values or () if value is not None]
+    if not known:
+        return "–"
+    return number(known[0]) if len(known) == 1 else f"{number(known[0])} → {number(known[-1])}"

@@ -1,0 +1,187 @@
+"""What trials say of how an agent adapts: by attempt, by step, against who knows the instance, and from part to part.
+
+Source: Duan et al. 2016, "RL^2" (score by attempt); Lai & Robbins 1985, "Asymptotically efficient adaptive allocation
+rules" (regret against the best that is possible with the instance known); Alain & Bengio 2017, "Understanding
+Intermediate Layers Using Linear Classifier Probes" (what can be read from features by a linear map).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from mtrl.training.probe import readable, told_apart
+from tasks.scores import Played, Reference, load_known, load_played, load_reference, normalised
+from tasks.task import Task
+
+Floats = NDArray[np.float64]
+_PROBED_TIMES = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trials:
+    """Trials of one task."""
+
+    returns: Floats
+    """[trial] raw return of the paid attempts."""
+    attempts: Floats
+    """[trial, attempt] raw return, NaN for attempts that a trial did not come to."""
+    rewards: Floats
+    """[trial, step] raw reward, NaN beyond a trial's end."""
+    features: NDArray[np.float32]
+    """[probed trial, step, width] what the memory gave before each action, zeros beyond the end."""
+    instances: Floats | None
+    """[probed trial, number] what the simulators drew; None: they do not tell."""
+    lengths: NDArray[np.int64]
+    """[probed trial] steps."""
+
+    def remembered(self, time: int) -> NDArray[np.float32]:
+        """What the memories gave at a step, of the probed trials that came so far: [trial, width]."""
+        found: NDArray[np.float32] = self.features[self.lengths > time, time]
+        return found
+
+
+def adapted(task: Task, played: Trials) -> dict[str, Any]:
+    """What the trials of a task came to.
+
+    Returns:
+        "return", "interval" of the paid attempts of a trial; "score", "score_interval" where a best return is known;
+        [attempt] "attempts" and "attempt_intervals" over the trials that came so far, "reached", the share of these,
+        "attempt_scores" and "attempt_score_intervals" (attempts are worth the same, so that the paid ones' mean is the
+        trial's score), and "regret": what an attempt falls short of "regret_against", "instance known" (the mean return
+        of who knows the instance and does the best) or "best return" where that was not measured;
+        [step] "rewards", "reward_intervals" and "alive", the share of trials that were still played;
+        "instance", time and R^2 of reading the instance from the memory, where simulators tell it; "references", the
+        "attempts", "attempt_scores" and "rewards" of every algorithm that was measured on the task; "warmup_attempts"
+        and "trials". Intervals of 95% by Student's t over trials; None, as means are, where there are too few trials.
+    """
+    reference = load_reference(task.id, attempts=task.attempts)
+    mean, interval = _mean(played.returns)
+    of_attempts = [_mean(column) for column in played.attempts.T]
+    of_steps = [_mean(column) for column in played.rewards.T]
+    bound, against = _bound(task, reference)
+
+    def score(return_: float | None, *, attempts: int = 1) -> float | None:
+        return None if return_ is None else normalised(return_ * task.attempts / attempts, reference)
+
+    def scores(interval: Sequence[float] | None, *, attempts: int = 1) -> list[float | None] | None:
+        known = interval is not None and reference is not None and reference.best is not None
+        return [score(end, attempts=attempts) for end in interval or ()] if known else None
+
+    known = reference is not None and reference.best is not None
+    return {
+        "return": mean,
+        "interval": interval,
+        "score": score(mean, attempts=task.attempts),
+        "score_interval": scores(interval, attempts=task.attempts),
+        "attempts": [value for value, _ in of_attempts],
+        "attempt_intervals": [span for _, span in of_attempts],
+        "reached": np.isfinite(played.attempts).mean(axis=0).tolist(),
+        "attempt_scores": [score(value) for value, _ in of_attempts] if known else None,
+        "attempt_score_intervals": [scores(span) for _, span in of_attempts] if known else None,
+        "regret": None if bound is None else [None if value is None else bound - value for value, _ in of_attempts],
+        "regret_against": against,
+        "rewards": [value for value, _ in of_steps],
+        "reward_intervals": [span for _, span in of_steps],
+        "alive": np.isfinite(played.rewards).mean(axis=0).tolist(),
+        "instance": None if played.instances is None else _read(played, played.instances),
+        "references": {
+            name: {
+                "attempts": list(found.attempts),
+                "attempt_scores": [score(value) for value in found.attempts] if known else None,
+                "rewards": list(found.rewards),
+            }
+            for name, found in load_played(task.id).items()
+            if _comparable(task, found)
+        },
+        "warmup_attempts": task.warmup_attempts,
+        "trials": len(played.returns),
+    }
+
+
+def tasks_told_apart(played: Sequence[Trials]) -> dict[str, Any]:
+    """ "time" and "accuracy" of reading from the memory which of several tasks is played, as far as all go on."""
+    times = _times(min(one.features.shape[1] for one in played))
+    return {"time": times, "accuracy": [told_apart([one.remembered(time) for one in played]) for time in times]}
+
+
+def gaps(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Differences of scores between instances for training and for testing, and from these to each task held out.
+
+    Args:
+        parts: as `mtrl.training.adapt.adapt` returns them.
+    Returns:
+        {from one to the other: {"score", "interval"}}: the second's mean score less the first's, for parts whose tasks
+        all have a known best; 95%, the trials of the two being independent.
+    """
+    means = {
+        name: found
+        for name, part in parts.items()
+        if name != "held_out" and (found := _mean_score(part["tasks"])) is not None
+    }
+    for task, entry in parts.get("held_out", {"tasks": {}})["tasks"].items():
+        if (found := _mean_score({task: entry})) is not None:
+            means[f"held out: {task}"] = found
+    pairs = [("trained", "tested"), *(("tested", name) for name in means if name.startswith("held out: "))]
+    return {
+        f"{one} to {other}": _difference(means[one], means[other])
+        for one, other in pairs
+        if one in means and other in means
+    }
+
+
+def _bound(task: Task, reference: Reference | None) -> tuple[float | None, str | None]:
+    """What regret of an attempt is counted from, and what that is."""
+    if (known := load_known(task.id)) is not None:
+        return known, "instance known"
+    if reference is not None and reference.best is not None:
+        return reference.best / task.attempts, "best return"
+    return None, None
+
+
+def _read(played: Trials, instances: Floats) -> dict[str, Any]:
+    times = _times(played.features.shape[1])
+    return {
+        "time": times,
+        "r2": [readable(played.remembered(time), instances[played.lengths > time]) for time in times],
+    }
+
+
+def _comparable(task: Task, found: Played) -> bool:
+    """Whether the reference played under the task's protocol, for as many attempts or fewer."""
+    return (
+        len(found.attempts) <= task.attempts
+        and task.warmup_attempts == 0
+        and (task.attempts == 1 or task.instance == "same")
+        and (task.max_steps is None or len(found.rewards) <= task.max_steps)
+    )
+
+
+def _mean(values: Floats) -> tuple[float | None, list[float] | None]:
+    """Mean and interval of the numbers among them."""
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return (float(values[0]) if len(values) else None), None
+    mean, half = float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return mean, [mean - half, mean + half]
+
+
+def _times(steps: int) -> list[int]:
+    return sorted(set(np.linspace(0, steps - 1, min(steps, _PROBED_TIMES)).round().astype(int).tolist()))
+
+
+def _mean_score(tasks: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Mean and half its interval."""
+    entries = list(tasks.values())
+    if any(entry["score"] is None or entry["score_interval"] is None for entry in entries):
+        return None
+    halves = [(entry["score_interval"][1] - entry["score_interval"][0]) / 2 for entry in entries]
+    return float(np.mean([entry["score"] for entry in entries])), float(np.hypot.reduce(halves)) / len(entries)
+
+
+def _difference(one: tuple[float, float], other: tuple[float, float]) -> dict[str, Any]:
+    gap, half = other[0] - one[0], float(np.hypot(one[1], other[1]))
+    return {"score": gap, "interval": [gap - half, gap + half]}
