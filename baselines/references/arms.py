@@ -40,9 +40,9 @@ class Arms:
         self.total[old, arm] += observation["previous_reward"][old]
         self.time = observation["time"].astype(np.float64)
 
-    def beta(self) -> tuple[Values, Values]:
-        """Parameters ``[slot, arm]`` of the posterior of Bernoulli means that are uniform at first."""
-        return 1.0 + self.total, 1.0 + self.pulls - self.total
+    def counts(self) -> tuple[Values, Values]:
+        """Successes and failures ``[slot, arm]`` of Bernoulli arms."""
+        return self.total, self.pulls - self.total
 
     def normal(self, scale: float) -> tuple[Values, Values]:
         """Mean and standard deviation ``[slot, arm]`` of the posterior of means from Normal(0, scale), unit noise."""

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from baselines.references.arms import Arms, Values
+from baselines.references.belief import UNIFORM, Belief
 
 MOST_STATES = 1_000_000
 
@@ -31,13 +32,14 @@ class BayesOptimal:
     """Value and policy; the value of pulling each arm is an index (`baselines.references.arms.Index`).
 
     Args:
-        num_arms: arms whose means are uniform on [0, 1], at least 1.
+        num_arms: at least 1.
         pulls: in a trial, at least 1.
+        belief: of each arm's mean; by default it is uniform on [0, 1].
     Raises:
         ValueError: there are no arms, no pulls or more than `MOST_STATES` states.
     """
 
-    def __init__(self, num_arms: int, pulls: int) -> None:
+    def __init__(self, num_arms: int, pulls: int, belief: Belief = UNIFORM) -> None:
         if num_arms < 1 or pulls < 1:
             raise ValueError(f"expected at least one arm and one pull, got {num_arms} and {pulls}")
         if count_states(num_arms, pulls - 1) > MOST_STATES:
@@ -48,6 +50,7 @@ class BayesOptimal:
         self.num_arms, self.pulls = num_arms, pulls
         self._arms = [(s, n - s) for n in range(pulls + 1) for s in range(n + 1)]
         self._code = {arm: code for code, arm in enumerate(self._arms)}
+        self._means = belief.mean(*np.array(self._arms, np.float64).T).tolist()
         self._values: dict[tuple[int, ...], float] = {}
 
     @cached_property
@@ -77,7 +80,7 @@ class BayesOptimal:
 
     def _pull(self, state: tuple[int, ...], arm: int, left: int) -> float:
         successes, failures = self._arms[state[arm]]
-        mean = (1.0 + successes) / (2.0 + successes + failures)
+        mean: float = self._means[state[arm]]
         if left == 1:
             return mean
         others = state[:arm] + state[arm + 1 :]

@@ -9,16 +9,12 @@ from collections.abc import Callable
 import numpy as np
 
 from baselines.references.arms import Arms, Index, Values
+from baselines.references.belief import UNIFORM, Belief
 
 
-def bernoulli(epsilon: float) -> Index:
-    """For arms whose means are uniform on [0, 1]."""
-
-    def means(arms: Arms) -> Values:
-        a, b = arms.beta()
-        return a / (a + b)
-
-    return _greedy(means, epsilon)
+def bernoulli(epsilon: float, belief: Belief = UNIFORM) -> Index:
+    """For Bernoulli arms; by default their means are uniform on [0, 1]."""
+    return _greedy(lambda arms: belief.mean(*arms.counts()), epsilon)
 
 
 def gaussian(scale: float, epsilon: float) -> Index:

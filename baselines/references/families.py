@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from baselines.references import bayes_optimal, epsilon_greedy, gittins, points, rooms, thompson, ucb
 from baselines.references.arms import Index, IndexPolicy
+from baselines.references.belief import Belief
 from baselines.references.hallway import HallwayWalker
 from baselines.references.posterior_mean import posterior_mean
 from baselines.references.psrl import psrl
@@ -70,7 +71,6 @@ def family_of(task: Task, *, seed: int = 0) -> Family:
 
 
 def _bandit(simulator: Bandit, task: Task, seed: int) -> Family:
-    """Gittins indices and the optimum believe in Bernoulli means that are uniform on [0, 1]."""
     arms, pulls = len(simulator.means), simulator.steps * task.attempts
     indices: dict[str, Index] = {}
     if isinstance(simulator.distribution, Normal):
@@ -82,16 +82,16 @@ def _bandit(simulator: Bandit, task: Task, seed: int) -> Family:
         indices["greedy"] = epsilon_greedy.gaussian(scale, 0.0)
         indices["epsilon-greedy"] = epsilon_greedy.gaussian(scale, 0.05)
     else:
-        uniform = simulator.distribution.parts == ((0.0, 1.0),)
-        if uniform and bayes_optimal.count_states(arms, pulls - 1) <= bayes_optimal.MOST_STATES:
-            indices["bayes-optimal"] = bayes_optimal.BayesOptimal(arms, pulls)
-        indices["gittins"] = gittins.gittins(pulls, gittins.tuned_discount(pulls))
-        indices["thompson"] = thompson.bernoulli()
-        indices["thompson-optimistic"] = thompson.bernoulli(optimistic=True)
+        belief = Belief(simulator.distribution)
+        if bayes_optimal.count_states(arms, pulls - 1) <= bayes_optimal.MOST_STATES:
+            indices["bayes-optimal"] = bayes_optimal.BayesOptimal(arms, pulls, belief)
+        indices["gittins"] = gittins.gittins(pulls, gittins.tuned_discount(pulls), belief)
+        indices["thompson"] = thompson.bernoulli(belief)
+        indices["thompson-optimistic"] = thompson.bernoulli(belief, optimistic=True)
         indices["ucb1"] = ucb.ucb1()
-        indices["ucb1-tuned"] = ucb.bernoulli(0.1 if pulls < 50 else 0.2)
-        indices["greedy"] = epsilon_greedy.bernoulli(0.0)
-        indices["epsilon-greedy"] = epsilon_greedy.bernoulli(0.05)
+        indices["ucb1-tuned"] = ucb.bernoulli(0.1 if pulls < 50 else 0.2, belief)
+        indices["greedy"] = epsilon_greedy.bernoulli(0.0, belief)
+        indices["epsilon-greedy"] = epsilon_greedy.bernoulli(0.05, belief)
     return Family(
         references={name: partial(IndexPolicy, num_arms=arms, index=index) for name, index in indices.items()},
         known=partial(_best_arms, simulator, seed),

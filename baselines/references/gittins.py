@@ -14,16 +14,20 @@ discount is a setting to tune (as in Duan et al. 2016, "RL^2", who choose the be
 import numpy as np
 
 from baselines.references.arms import Arms, Index, Values
+from baselines.references.belief import UNIFORM, Belief
 
 
-def gittins_table(pulls: int, discount: float, *, depth: int | None = None, levels: int = 400) -> Values:
-    """Indices of arms of a uniform prior.
+def gittins_table(
+    pulls: int, discount: float, *, depth: int | None = None, levels: int = 400, belief: Belief = UNIFORM
+) -> Values:
+    """Indices of arms.
 
     Args:
         pulls: arms with fewer pulls than this are given, at least 1.
         discount: of a reward one pull later, above 0 and below 1.
         depth: pulls after which an arm is taken for known (default: 300 more than `pulls`).
         levels: retirement rewards tried between 0 and 1, at least 2.
+        belief: of an arm's mean; by default it is uniform on [0, 1].
     Returns:
         ``[pulls, successes]``, NaN where there are more successes than pulls.
     Raises:
@@ -38,9 +42,9 @@ def gittins_table(pulls: int, discount: float, *, depth: int | None = None, leve
     sure = np.linspace(0.0, 1.0, levels)
     retire = sure / (1.0 - discount)
     table = np.full((pulls, pulls), np.nan)
-    value = np.maximum(sure, _means(depth)) / (1.0 - discount)
+    value = np.maximum(sure, _means(depth, belief)) / (1.0 - discount)
     for pulled in range(depth - 1, -1, -1):
-        mean = _means(pulled)
+        mean = _means(pulled, belief)
         gain = mean + discount * (mean * value[1:] + (1.0 - mean) * value[:-1]) - retire
         value = retire + np.maximum(gain, 0.0)
         if pulled < pulls:
@@ -55,9 +59,9 @@ def tuned_discount(pulls: int) -> float:
     return max(0.5, 1.0 - 3.0 / pulls)
 
 
-def gittins(pulls: int, discount: float) -> Index:
+def gittins(pulls: int, discount: float, belief: Belief = UNIFORM) -> Index:
     """Pulls the arm of the highest index, for as many pulls as given."""
-    table = gittins_table(pulls, discount)
+    table = gittins_table(pulls, discount, belief=belief)
 
     def index(arms: Arms, generator: np.random.Generator) -> Values:
         return table[arms.pulls.astype(np.int64), arms.total.astype(np.int64)]
@@ -65,6 +69,7 @@ def gittins(pulls: int, discount: float) -> Index:
     return index
 
 
-def _means(pulled: int) -> Values:
+def _means(pulled: int, belief: Belief) -> Values:
     """Posterior means ``[successes, 1]`` after so many pulls."""
-    return (1.0 + np.arange(pulled + 1.0)[:, None]) / (2.0 + pulled)
+    successes = np.arange(pulled + 1.0)[:, None]
+    return belief.mean(successes, pulled - successes)

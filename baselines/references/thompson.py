@@ -8,15 +8,15 @@ problems", where no sample may fall below the posterior mean.
 import numpy as np
 
 from baselines.references.arms import Arms, Index, Values
+from baselines.references.belief import UNIFORM, Belief
 
 
-def bernoulli(*, optimistic: bool = False) -> Index:
-    """For arms whose means are uniform on [0, 1]."""
+def bernoulli(belief: Belief = UNIFORM, *, optimistic: bool = False) -> Index:
+    """For Bernoulli arms; by default their means are uniform on [0, 1]."""
 
     def index(arms: Arms, generator: np.random.Generator) -> Values:
-        a, b = arms.beta()
-        sample = generator.beta(a, b)
-        return np.maximum(sample, a / (a + b)) if optimistic else sample
+        sample = belief.sample(*arms.counts(), generator)
+        return np.maximum(sample, belief.mean(*arms.counts())) if optimistic else sample
 
     return index
 

@@ -9,6 +9,7 @@ the posterior; the prior then stands for pulls that have been made, so that no a
 import numpy as np
 
 from baselines.references.arms import Arms, Index, Values
+from baselines.references.belief import UNIFORM, Belief
 
 
 def ucb1(constant: float = 1.0) -> Index:
@@ -30,13 +31,13 @@ def ucb1(constant: float = 1.0) -> Index:
     return index
 
 
-def bernoulli(constant: float) -> Index:
-    """With the mean of a uniform prior, which counts as two pulls."""
+def bernoulli(constant: float, belief: Belief = UNIFORM) -> Index:
+    """With the posterior mean, whose prior counts as two pulls."""
     _check(constant)
 
     def index(arms: Arms, generator: np.random.Generator) -> Values:
-        a, b = arms.beta()
-        bound: Values = a / (a + b) + constant * np.sqrt(2.0 * np.log1p(arms.time)[:, None] / (a + b))
+        width = np.sqrt(2.0 * np.log1p(arms.time)[:, None] / (2.0 + arms.pulls))
+        bound: Values = belief.mean(*arms.counts()) + constant * width
         return bound
 
     return index

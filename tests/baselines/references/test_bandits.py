@@ -11,13 +11,17 @@ import pytest
 from baselines.references import epsilon_greedy, thompson, ucb
 from baselines.references.arms import Arms, Index, IndexPolicy
 from baselines.references.bayes_optimal import BayesOptimal, count_states
+from baselines.references.belief import UNIFORM, Belief
 from baselines.references.families import family_of
 from baselines.references.gittins import gittins, gittins_table
 from baselines.references.play import play
+from tasks.meta.distributions import Spans
 from tasks.registry import load_suite
+from tasks.scores import load_reference
 
 History = tuple[tuple[int, int], ...]
 NOISE = np.random.default_rng(0)
+EVERYWHERE, TWO = Spans(((0.0, 1.0),)), Spans(((0.1, 0.4), (0.6, 0.9)))
 
 
 def arms_after(history: History, num_arms: int) -> Arms:
@@ -30,15 +34,23 @@ def arms_after(history: History, num_arms: int) -> Arms:
     return arms
 
 
-def best_of_histories(num_arms: int, pulls: int, history: History = ()) -> float:
+def grid_mean(successes: int, failures: int, spans: Spans) -> float:
+    """The posterior mean by a fine grid over where the mean may lie."""
+    grid = np.concatenate([np.linspace(low, high, 20_001) for low, high in spans.parts])
+    width = np.concatenate([np.full(20_001, high - low) for low, high in spans.parts])
+    likely = width * grid**successes * (1 - grid) ** failures
+    return float((grid * likely).sum() / likely.sum())
+
+
+def best_of_histories(num_arms: int, pulls: int, history: History = (), spans: Spans = EVERYWHERE) -> float:
     """The optimum by going through all histories, in the order in which they happen."""
     if len(history) == pulls:
         return 0.0
     values = []
     for arm in range(num_arms):
         seen = [reward for pulled, reward in history if pulled == arm]
-        mean = (1 + sum(seen)) / (2 + len(seen))
-        won, lost = (best_of_histories(num_arms, pulls, (*history, (arm, reward))) for reward in (1, 0))
+        mean = grid_mean(sum(seen), len(seen) - sum(seen), spans)
+        won, lost = (best_of_histories(num_arms, pulls, (*history, (arm, reward)), spans) for reward in (1, 0))
         values.append(mean * (1 + won) + (1 - mean) * lost)
     return max(values)
 
@@ -49,8 +61,7 @@ def value_of(index: Index, num_arms: int, pulls: int, history: History = ()) -> 
         return 0.0
     arms = arms_after(history, num_arms)
     arm = int(index(arms, NOISE).argmax())
-    a, b = arms.beta()
-    mean = float(a[0, arm] / (a + b)[0, arm])
+    mean = float(UNIFORM.mean(*arms.counts())[0, arm])
     won, lost = (value_of(index, num_arms, pulls, (*history, (arm, reward))) for reward in (1, 0))
     return mean * (1 + won) + (1 - mean) * lost
 
@@ -62,8 +73,34 @@ def test_the_optimum_of_five_arms_and_ten_pulls_is_the_known_one() -> None:
 @pytest.mark.parametrize(("num_arms", "pulls"), [(1, 4), (2, 1), (2, 3), (3, 4)])
 def test_the_optimum_is_that_of_all_histories_and_its_policy_earns_it(num_arms: int, pulls: int) -> None:
     optimum = BayesOptimal(num_arms, pulls)
-    assert optimum.value == pytest.approx(best_of_histories(num_arms, pulls))
+    assert optimum.value == pytest.approx(best_of_histories(num_arms, pulls), abs=2e-4)
     assert value_of(optimum, num_arms, pulls) == pytest.approx(optimum.value)
+
+
+@pytest.mark.parametrize("spans", [TWO, Spans(((0.4, 0.6),)), Spans(((0.0, 0.1), (0.9, 1.0)))])
+def test_an_arm_whose_mean_lies_in_some_ranges_is_believed_to(spans: Spans) -> None:
+    belief = Belief(spans)
+    for successes, failures in ((0, 0), (3, 1), (0, 7), (40, 0), (0, 40), (300, 5)):
+        counts = np.full(4_000, float(successes)), np.full(4_000, float(failures))
+        mean, drawn = belief.mean(*counts), belief.sample(*counts, np.random.default_rng(1))
+        assert mean[0] == pytest.approx(grid_mean(successes, failures, spans), abs=2e-4)
+        assert abs(drawn.mean() - mean[0]) < 4 * drawn.std() / 4_000**0.5 + 1e-6
+        assert all(any(low <= value <= high for low, high in spans.parts) for value in drawn[:200].tolist())
+    assert 0.0 <= belief.mean(np.array([1e6]), np.array([0.0]))[0] <= spans.parts[-1][1]
+    assert BayesOptimal(3, 3, belief).value == pytest.approx(best_of_histories(3, 3, spans=spans), abs=1e-3)
+    assert gittins_table(4, 0.9, belief=belief)[3, 3] > gittins_table(4, 0.9, belief=belief)[3, 0]
+
+
+def test_references_of_a_shifted_family_know_where_it_lies() -> None:
+    task = load_suite("bandits-shift").tasks[0]
+    family = family_of(task)
+    assert {"bayes-optimal", "gittins", "thompson"} <= set(family.references)
+    optimum = BayesOptimal(5, 10, Belief(TWO)).value
+    best = load_reference(task.id).best  # type: ignore[union-attr]
+    assert optimum == pytest.approx(best, abs=1e-3)
+    found = play(task, family.references["bayes-optimal"], trials=4_000, seed=3).result
+    assert abs(found.mean - optimum) < 1.5 * (found.interval[1] - found.interval[0])
+    assert play(task, family.references["thompson"], trials=1_000, seed=3).result.mean < found.mean
 
 
 def test_states_are_counted_as_they_are_met() -> None:
@@ -94,8 +131,9 @@ def test_a_gittins_index_is_above_the_mean_and_near_it_without_a_future() -> Non
 
 def test_posteriors_are_those_of_what_was_seen() -> None:
     arms = arms_after(((0, 1), (0, 1), (1, 0)), 3)
-    a, b = arms.beta()
-    assert a.tolist() == [[3, 1, 1]] and b.tolist() == [[1, 2, 1]]
+    successes, failures = arms.counts()
+    assert successes.tolist() == [[2, 0, 0]] and failures.tolist() == [[0, 1, 0]]
+    assert UNIFORM.mean(successes, failures) == pytest.approx(np.array([[3 / 4, 1 / 3, 1 / 2]]))
     mean, deviation = arms.normal(0.5)
     assert mean == pytest.approx(np.array([[2 / 6, 0, 0]]))
     assert deviation == pytest.approx(np.array([[6**-0.5, 5**-0.5, 0.5]]))
@@ -150,7 +188,8 @@ def test_the_optimum_is_offered_only_where_it_is_one() -> None:
         return set(family_of(load_suite(task_id).tasks[0]).references)
 
     assert "bayes-optimal" in names("bandit:bernoulli-5x10")
-    assert "bayes-optimal" not in names("bandit:bernoulli-5x10@0.3..0.7") | names("bandit:bernoulli-5x100")
+    assert "bayes-optimal" in names("bandit:bernoulli-5x10@0.3..0.7")
+    assert "bayes-optimal" not in names("bandit:bernoulli-5x100") | names("bandit:gaussian-5x10")
 
 
 def test_attempts_at_one_bandit_go_on_where_the_last_one_ended() -> None:
