@@ -127,8 +127,11 @@ class Numbers:
             if many:
                 finite = bool(np.abs(flat).max() <= LARGEST)
             else:
-                finite = all(-LARGEST <= value <= LARGEST for value in flat.tolist())
-            if not finite:  # also when comparing with a NaN
+                finite = True
+                for value in flat.tolist():
+                    if not -LARGEST <= value <= LARGEST:  # also when comparing with a NaN
+                        finite = False
+            if not finite:
                 raise ValueError(f"expected finite float32 numbers, got {observation!r}")
             row[:] = flat
 

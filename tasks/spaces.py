@@ -4,7 +4,7 @@ Images, grids and words keep their form and all else becomes one vector, each pa
 0 .. n-1, continuous ones numbers in [-1, 1].
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -63,11 +63,21 @@ class Continuous:
         """Numbers in an action."""
         return prod(self.space.shape)
 
-    def decode(self, action: Row) -> NDArray[Any]:
+    @cached_property
+    def _spans(self) -> list[tuple[float, float]]:
+        """The middle and half the length of each number's range."""
+        low, high = (end.ravel().astype(np.float64) for end in (self.space.low, self.space.high))
+        return list(zip((0.5 * (low + high)).tolist(), (0.5 * (high - low)).tolist(), strict=True))
+
+    def decode(self, action: Sequence[float]) -> NDArray[Any]:
         """The simulator's action behind the first numbers of a padded one."""
-        low, high = self.space.low.ravel(), self.space.high.ravel()
-        own = np.clip(action[: self.size], -1.0, 1.0)
-        return (low + 0.5 * (own + 1.0) * (high - low)).astype(self.space.dtype).reshape(self.space.shape)
+        # Actions are short: number by number is several times faster than arrays would be.
+        own = [
+            middle + half * (-1.0 if number < -1.0 else 1.0 if number > 1.0 else number)
+            for number, (middle, half) in zip(action, self._spans, strict=False)
+        ]
+        decoded: NDArray[Any] = np.array(own, self.space.dtype)
+        return decoded if len(self.space.shape) == 1 else decoded.reshape(self.space.shape)
 
 
 class Interface:

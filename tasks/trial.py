@@ -202,8 +202,9 @@ class Slot:
             SimulatorError: the simulator failed, or gave something that is no observation or no finite reward.
         """
         if self.continuous:
-            self.actions.append(action.tolist())
-            played, previous = self.interface.continuous.decode(action), 0  # type: ignore[union-attr]
+            numbers = action.tolist()
+            self.actions.append(numbers)
+            played, previous = self.interface.continuous.decode(numbers), 0  # type: ignore[union-attr]
             self.seen["previous_action"][:] = action
         else:  # an action that the task does not have is replaced by a random one that it has
             self.actions.append(action)

@@ -90,10 +90,10 @@ class PointRobot(Robot):
         if not self._left:
             raise ResetNeeded("call reset() first")
         self._left -= 1
-        self._x += min(max(float(action[0]), -STRIDE), STRIDE)
-        self._y += min(max(float(action[1]), -STRIDE), STRIDE)
-        reward = self.pay(self._x, self._y)
-        return np.array((self._x, self._y), np.float32), reward, not self._left, False, {}
+        right, up = action.tolist() if isinstance(action, np.ndarray) else map(float, action)
+        self._x = x = self._x + (-STRIDE if right < -STRIDE else min(right, STRIDE))
+        self._y = y = self._y + (-STRIDE if up < -STRIDE else min(up, STRIDE))
+        return np.array((x, y), np.float32), self.pay(x, y), not self._left, False, {}
 
 
 class DiscretePointRobot(Robot):
