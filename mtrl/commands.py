@@ -246,11 +246,12 @@ def parse(argv: Sequence[str]) -> Command:
     """
     # The suite's preset is needed before the arguments are parsed, for its values are their defaults.
     likely = next((word for word in argv[1:] if word in SUITES), "popgym-quick")
-    command = _parse(argv, preset(likely))
+    actor = _actor_of(argv)
+    command = _parse(argv, preset(likely, actor))
     if not isinstance(command, Train):
         return command
     if command.suite != likely:
-        command = cast(Train, _parse(argv, preset(command.suite)))
+        command = cast(Train, _parse(argv, preset(command.suite, actor)))
     with mistakes():
         if not command.resume:
             command.config  # noqa: B018  # refuses settings that do not go together
@@ -265,6 +266,15 @@ def parse(argv: Sequence[str]) -> Command:
     with mistakes():
         resumed.config  # noqa: B018
     return resumed
+
+
+def _actor_of(argv: Sequence[str]) -> str | None:
+    """The actor that is asked for, upon which other defaults depend."""
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        flag, equals, value = word.partition("=")
+        if flag == "--actor":
+            return value if equals else following
+    return None
 
 
 def _parse(argv: Sequence[str], defaults: RunConfig) -> Command:

@@ -4,6 +4,7 @@ Source: popgym-27, babyai-68 and the Procgen suites follow Grigsby et al. 2024 (
 width, layers, context, bins and optimizer.
 """
 
+import re
 from dataclasses import dataclass, replace
 
 from mtrl.agent.config import AgentConfig, MemoryName
@@ -196,6 +197,8 @@ _TRIALS: dict[str, _Meta] = {
     "meta-mix": _Meta(longest=100, discount=0.97),
 }
 _ROLLOUT = 6_400
+# Where the name of a task says how many steps an attempt has, and how many these are more.
+_STEPS = {"bandit": (r"x(\d+)(@|$)", 0), "mdp": (r"x(\d+)$", 0), "tmaze": (r":(\d+)$", 1)}
 
 
 def _rl2(suite: str, meta: _Meta) -> RunConfig:
@@ -225,12 +228,58 @@ def _rl2(suite: str, meta: _Meta) -> RunConfig:
     )
 
 
-def preset(suite: str) -> RunConfig:
+def _named(suite: str, meta: _Meta) -> _Meta:
+    """With the length of a trial that is one attempt at the task of this name."""
+    family, _, task = suite.partition(":")
+    pattern, more = _STEPS.get(family, ("$^", 0))
+    found = re.search(pattern, suite) if task else None
+    return replace(meta, longest=int(found[1]) + more) if found else meta
+
+
+def _on_policy(config: RunConfig) -> RunConfig:
+    """PPO where the preset learns from a replay: many slots, whole rollouts, one critic of one discount, and ten times
+    the steps, as each is learnt from a few times only."""
+    small = config.agent.width <= 128
+    rollout, steps = 128, config.loop.steps * (10 if small else 1)
+    return replace(
+        config,
+        agent=replace(config.agent, context=max(config.agent.context, rollout), critics=1),
+        learning=replace(
+            config.learning,
+            actor="ppo",
+            critic="regression",
+            discounts=(0.99,),
+            acting_discount=0.99,
+            return_lambda=0.0,
+            entropy_weight=0.01,
+        ),
+        collect=replace(config.collect, slots=64, steps_per_update=64, rollout_length=rollout),
+        update=replace(
+            config.update,
+            minibatches=8,
+            learning_rate=1e-3 if small else 3e-4,
+            policy_rate=1.0,
+            last_learning_rate=0.05,
+        ),
+        loop=replace(config.loop, steps=steps, evaluate_every=steps // 10, checkpoint_every=steps // 5),
+    )
+
+
+def preset(suite: str, actor: str | None = None) -> RunConfig:
     """The default configuration for a suite, or one task of it by its id; those without one of their own get the
-    general defaults."""
+    general defaults.
+
+    Args:
+        actor: one that was asked for; PPO has defaults of its own where the suite's are for learning from a replay.
+    """
+    config = _preset(suite)
+    return _on_policy(config) if actor == "ppo" != config.learning.actor else config
+
+
+def _preset(suite: str) -> RunConfig:
     if suite in _PRESETS:
         return _PRESETS[suite]
     family = suite.partition(":")[0]
     if family in _TRIALS:
-        return _rl2(suite, _TRIALS[family])
+        return _rl2(suite, _named(suite, _TRIALS[family]))
     return replace(_PRESETS["popgym-quick"], suite=suite)

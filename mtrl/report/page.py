@@ -165,7 +165,8 @@ def _badge(what: str) -> str:
 
 
 def _settings(run: RunData) -> str:
-    usual = json.loads(json.dumps(asdict(preset(str(run.settings.get("suite", ""))))))
+    actor = run.settings.get("learning", {}).get("actor")
+    usual = json.loads(json.dumps(asdict(preset(str(run.settings.get("suite", "")), actor))))
     rows = []
     for group, values in run.settings.items():
         if not isinstance(values, dict):

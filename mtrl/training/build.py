@@ -12,13 +12,38 @@ from mtrl.config import RunConfig
 from mtrl.training.replay import Replay
 from mtrl.training.rollout import Rollout
 from mtrl.training.windows import Layout
-from tasks.registry import load_suite
+from tasks.registry import load_suite, make_simulator
 from tasks.suite import Suite
+from tasks.trial import told
 
 
 def build_suite(config: RunConfig) -> Suite:
     """The suite, with the run's own reward scales and protocol."""
     return load_suite(config.suite, **asdict(config.play))
+
+
+def forgotten(config: RunConfig, suite: Suite) -> str | None:
+    """A word of warning where trials are longer than the context: learning cannot reach what lies further back.
+
+    Of tasks whose simulators tell how long an attempt can be.
+    """
+    longest = {}
+    for task in suite.tasks:
+        simulator = make_simulator(task)
+        try:
+            steps = told(simulator, "most_steps")
+        finally:
+            simulator.close()
+        if steps is not None:
+            whole = steps * (task.warmup_attempts + task.attempts)
+            longest[task.name] = whole if task.max_steps is None else min(whole, task.max_steps)
+    name = max(longest, key=longest.__getitem__, default=None)
+    if name is None or longest[name] <= config.agent.context:
+        return None
+    return (
+        f"a trial of {name} has up to {longest[name]:,} steps, and learning looks back {config.agent.context:,} at "
+        f"most: what has to be remembered for longer is not learnt; --context {longest[name]} takes in all of it"
+    )
 
 
 def build_rescaling(config: RunConfig, suite: Suite) -> Rescaling:

@@ -32,6 +32,11 @@ class InstanceSimulator(gymnasium.Env[Any, Any]):
         self._random = random.Random()
         self._drawn: int | None = None  # seed of the instance; -1: drawn without
 
+    @property
+    def most_steps(self) -> int:
+        """The most steps that an attempt can have."""
+        return self.steps
+
     @abstractmethod
     def draw(self, generator: random.Random) -> None:
         """Draw the instance."""

@@ -110,3 +110,9 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     command = f"{sys.executable} run.py compare popgym-quick --dry-run --out none | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert "cells of 200,000 steps" in done.stdout and done.stderr == ""
+
+
+def test_trials_that_are_longer_than_the_context_are_pointed_out(call: Call, tmp_path: Path) -> None:
+    flags = "--attempts 10 --steps 200 --slots 2 --steps-per-update 2 --rollout-length 20 --start-steps 20 --evaluate-trials 2"
+    answer = call("train", "hallway-sign", *flags.split(), "--out", f"{tmp_path}/run")
+    assert answer.code == 0 and "note: a trial of sign has up to 120 steps" in answer.err

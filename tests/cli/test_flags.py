@@ -89,6 +89,27 @@ def test_a_suite_alone_means_its_preset(suite: str) -> None:
     assert command.config == preset(suite)
 
 
+@pytest.mark.parametrize("said", [["--actor", "ppo"], ["--actor=ppo"]])
+@pytest.mark.parametrize("suite", ["popgym-27", "popgym-quick", "procgen-quick", "classic-control"])
+def test_ppo_has_defaults_of_its_own_where_the_suites_are_for_a_replay(suite: str, said: list[str]) -> None:
+    command = parse(["train", suite, *said])
+    assert isinstance(command, Train)
+    found, usual = command.config, preset(suite)
+    assert found == preset(suite, "ppo") and found.learning.on_policy
+    assert found.agent.context >= found.collect.rollout_length and found.loop.steps >= usual.loop.steps
+    assert preset(suite, "filtered") == preset(suite) == usual
+    own = parse(["train", suite, *said, "--slots", "32", "--steps-per-update", "32"])
+    assert isinstance(own, Train) and own.config.collect.slots == 32
+
+
+@pytest.mark.parametrize(
+    ("suite", "context"), [("tmaze:500", 501), ("bandit:bernoulli-50x500", 500), ("bandit:gaussian-3x20@2", 20)]
+)
+def test_a_task_whose_name_says_how_long_it_is_gets_that_context(suite: str, context: int) -> None:
+    assert preset(suite).agent.context == context
+    assert preset("dark-room", "ppo") == preset("dark-room")  # these are for PPO as they stand
+
+
 def test_every_setting_has_one_flag_and_says_what_it_is(call: Call) -> None:
     answer = call("train", "popgym-27", "--help")
     assert (answer.code, answer.err) == (0, "")

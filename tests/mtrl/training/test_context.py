@@ -1,0 +1,42 @@
+"""Trials that are longer than what learning looks back on are pointed out."""
+
+from dataclasses import replace
+
+import pytest
+
+from mtrl.config import RunConfig
+from mtrl.presets import preset
+from mtrl.training.build import build_suite, forgotten
+
+
+def with_attempts(suite: str, attempts: int, context: int | None = None) -> RunConfig:
+    config = preset(suite)
+    agent = config.agent if context is None else replace(config.agent, context=context)
+    return replace(config, agent=agent, play=replace(config.play, attempts=attempts))
+
+
+@pytest.mark.parametrize("suite", ["tabular-mdp", "dark-room", "bandits", "tmaze", "tmaze:300", "meta-mix"])
+def test_presets_take_in_whole_trials(suite: str) -> None:
+    assert forgotten(preset(suite), build_suite(preset(suite))) is None
+
+
+def test_more_attempts_than_the_context_holds_are_pointed_out() -> None:
+    config = with_attempts("dark-room", 10)
+    found = forgotten(config, build_suite(config))
+    assert found is not None
+    for part in ("trial of dark", "200 steps", "100 at most", "--context 200"):
+        assert part in found
+    longer = with_attempts("dark-room", 10, context=200)
+    assert forgotten(longer, build_suite(longer)) is None
+
+
+def test_nothing_is_said_where_nobody_knows_how_long_a_trial_is() -> None:
+    config = preset("popgym-quick")
+    assert forgotten(config, build_suite(config)) is None
+
+
+def test_a_horizon_bounds_the_trial() -> None:
+    config = with_attempts("dark-room", 10)
+    suite = build_suite(config)
+    short = replace(suite, tasks=tuple(replace(task, max_steps=90) for task in suite.tasks))
+    assert forgotten(config, short) is None
