@@ -194,6 +194,7 @@ _TRIALS: dict[str, _Meta] = {
     "hallway-sign": _HALLWAY,
     "hallway": _HALLWAY,
     "tmaze": _Meta(longest=101),
+    "tmaze-shift": _Meta(longest=101),
     "meta-mix": _Meta(longest=100, discount=0.97),
 }
 _ROLLOUT = 6_400

@@ -35,6 +35,7 @@ SUITES: dict[str, str] = {
     "bandits-shift": "tasks.meta.suites:bandits_shift",
     "dark-room-shift": "tasks.meta.suites:dark_room_shift",
     "point-robot-shift": "tasks.meta.suites:point_robot_shift",
+    "tmaze-shift": "tasks.meta.suites:tmaze_shift",
     "classic-control": "suites/classic-control.yaml",
     "mixed": "suites/mixed.yaml",
 }

@@ -1,4 +1,4 @@
-"""Suites of the meta-RL families: each by itself, a mixture, and three with instances held out.
+"""Suites of the meta-RL families: each by itself, a mixture, and four with instances held out.
 
 Those with "shift" in the name train on a part of the instances. Held out are *interpolation* (instances between those
 of training), *extrapolation* (beyond them) and *new-family* (another kind of problem in the same spaces).
@@ -151,5 +151,20 @@ def point_robot_shift() -> Suite:
             replace(Point.task("sparse", attempts=POINT_ATTEMPTS), name="new-family"),
         ),
         description="Point robot; held out: goals between and beyond those of training, and sparse rewards.",
+        invalid_actions="mask",
+    )
+
+
+def tmaze_shift() -> Suite:
+    """Trained with corridors of 10 and 30 steps; held out: one between, and a much longer one."""
+
+    def corridor(length: int, name: str) -> Task:
+        return replace(TMaze.task(str(length)), name=name)
+
+    return Suite(
+        name="tmaze-shift",
+        tasks=tuple(TMaze.task(str(length)) for length in (10, 30)),
+        held_out=(corridor(20, "interpolation"), corridor(100, "extrapolation")),
+        description="Passive T-mazes of 10 and 30 steps; held out: 20 and 100 steps.",
         invalid_actions="mask",
     )
