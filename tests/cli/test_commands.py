@@ -113,6 +113,6 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 
 
 def test_trials_that_are_longer_than_the_context_are_pointed_out(call: Call, tmp_path: Path) -> None:
-    flags = "--attempts 10 --steps 200 --slots 2 --steps-per-update 2 --rollout-length 20 --start-steps 20 --evaluate-trials 2"
-    answer = call("train", "hallway-sign", *flags.split(), "--out", f"{tmp_path}/run")
+    short = "--steps 200 --slots 2 --steps-per-update 2 --rollout-length 20 --start-steps 20 --evaluate-trials 2"
+    answer = call("train", "hallway-sign", "--attempts", 10, *short.split(), "--out", f"{tmp_path}/run")
     assert answer.code == 0 and "note: a trial of sign has up to 120 steps" in answer.err

@@ -3,6 +3,7 @@
 import re
 
 from mtrl.report.study.against import ALONE
+from mtrl.report.study.figures.adaptation import adaptation_figure
 from mtrl.report.study.figures.conflict import conflict_figure, cosine_figure
 from mtrl.report.study.figures.curves import curves_figure
 from mtrl.report.study.figures.figure import StudyFigure
@@ -20,6 +21,7 @@ def condition_figures(study: Study, found: ConditionFindings) -> list[StudyFigur
     drawn = [
         aggregates_figure(result, f"scores{end}"),
         curves_figure(study, result, f"curves{end}"),
+        adaptation_figure(study, result.name, f"adaptation{end}"),
         profile_figure(result, f"profiles{end}"),
         improvement_figure(result, f"improvement{end}"),
         tasks_figure(result, f"tasks{end}"),

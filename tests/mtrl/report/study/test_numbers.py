@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from mtrl.report.study.against import task_differences
 from mtrl.report.study.curves import score_curve
+from mtrl.report.study.figures.adaptation import adaptation_figure
 from mtrl.report.study.folder import Study, load_study
 from mtrl.report.study.results import condition_result
 from mtrl.report.study.scores import estimate, matrix
@@ -199,3 +201,25 @@ def test_a_series_without_numbers_is_none() -> None:
 
 def test_the_matrix_of_scores_is_in_the_order_of_the_seeds() -> None:
     assert matrix({3: np.array([3.0]), 1: np.array([1.0])}).tolist() == [[1.0], [3.0]]
+
+
+def test_adaptation_is_the_mean_of_each_attempt_over_seeds(tmp_path: Path) -> None:
+    grid = Grid(methods=("mean", "b", "c"), seeds=(0, 1, 2), tasks=TASKS[:2])
+    records = cells(grid, flat({}))
+    for record in records:
+        entry = record["evaluation"]["tasks"][TASKS[0]]
+        entry["attempts"] = [1.0 * record["seed"], 2.0 + record["seed"], 10.0]
+        if record["method"] == "c":
+            entry["attempts"][2] = None  # no trial came to it
+    figure = adaptation_figure(load_study(write_study(tmp_path / "x", grid, records)), "plain", "adaptation")
+    assert figure is not None and [panel.title for panel in figure.chart.panels] == [TASKS[0]]
+    rows = {row[1:3]: row[3:] for row in figure.numbers.rows}
+    assert set(rows) == {(method, attempt) for method in ("mean", "b") for attempt in (1, 2, 3)}
+    half = 4.3027 / 3**0.5  # t(2 degrees of freedom) × standard error of 0, 1, 2
+    assert rows["b", 1] == pytest.approx((1.0, 1.0 - half, 1.0 + half), abs=1e-3)
+    axes = Figure().add_subplot()
+    figure.chart.panels[0].draw(axes)
+    names = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    assert set(names) == {"mean", "b"} and all(0.0 <= place <= 1.0 for place in names.values())
+    alone = cells(grid, flat({}))
+    assert adaptation_figure(load_study(write_study(tmp_path / "y", grid, alone)), "plain", "adaptation") is None
