@@ -15,7 +15,7 @@ def test_linear_targets_are_read_and_noise_is_not() -> None:
     found = readable(FEATURES, linear)
     assert found is not None and found > 0.999
     found = readable(FEATURES, noise)
-    assert found is not None and -0.2 < found < 0.05
+    assert found is not None and -0.05 < found < 0.05
     half = readable(FEATURES, np.c_[linear[:, 0], noise[:, 0]])
     assert half is not None and 0.35 < half < 0.55
 
@@ -35,8 +35,10 @@ def test_what_does_not_vary_is_not_asked_for() -> None:
 
 def test_rows_are_not_judged_by_what_they_were_fitted_to() -> None:
     """As many features as rows fit anything."""
-    found = readable(RNG.standard_normal((60, 80)), RNG.standard_normal((60, 1)))
-    assert found is not None and found < 0.2
+    drawn = (np.random.default_rng(seed) for seed in range(5))
+    found = [readable(rng.standard_normal((60, 80)), rng.standard_normal((60, 1))) for rng in drawn]
+    assert all(one is not None and -0.4 < one < 0.2 for one in found)
+    assert np.median(np.array(found, float)) > -0.1  # for the most part the map says nothing rather than too much
 
 
 def test_classes_are_told_apart_as_far_as_their_features_differ() -> None:
