@@ -70,11 +70,12 @@ class Updater:
             weight_decay=config.weight_decay,
             fused=True,
         )
+        self.owned = [parameter for parameter in agent.owned_parameters() if parameter.requires_grad]
         self.tasks = TaskGradients(
             agent,
             num_tasks=len(task_names),
             parameters=self.parameters.values(),
-            owned=agent.owned_parameters(),
+            owned=self.owned,
             process_group=ranks.group,
         )
         agent.rows_of_all = ranks.rows
@@ -112,7 +113,7 @@ class Updater:
             losses = self._losses(batch, learning, generator)
             scales = self._scales(losses, batch, generator)
             weights = self.strategy.weights(None, task_ids=batch.task_ids, generator=self._shared(generator))
-            (weights * scales * losses.total).sum().backward()
+            self._backward(weights, scales * losses.total)
             self.ranks.average_gradients(self.parameters.values())
             norms = None
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip)
@@ -128,6 +129,21 @@ class Updater:
         self.agent.follow(self.learning.target_rate)
         self.updates += 1
         return losses, {**losses.metrics, "grad_norm": norm}, conflict
+
+    def _backward(self, weights: Tensor, losses: Tensor) -> None:
+        """Gradients of the weighted losses; what tasks own gets those of the mean, as where task gradients are taken.
+
+        That costs a second pass, through what leads to owned parameters alone, where weights differ.
+        """
+        mean = torch.full_like(weights, 1 / len(weights))
+        if not self.owned or torch.equal(weights, mean):
+            (weights * losses).sum().backward()
+            return
+        grads = torch.autograd.grad((mean * losses).sum(), self.owned, retain_graph=True, allow_unused=True)
+        alone = {id(parameter) for parameter in self.owned}
+        (weights * losses).sum().backward(inputs=[p for p in self.parameters.values() if id(p) not in alone])
+        for parameter, grad in zip(self.owned, grads, strict=True):
+            parameter.grad = grad
 
     @torch.no_grad()
     def _critic_after(self, batch: Batch, generator: torch.Generator, before: Tensor) -> Tensor:
