@@ -143,6 +143,8 @@ class Agent(nn.Module):
             heads,
         )
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.frozen_rows: dict[str, Tensor] = {}
+        """[row] of parameters of which tasks have rows: those that no update moves; see `mtrl.training.transfer`."""
         self.rows_of_all: Callable[..., tuple[Tensor, ...]] = _own_rows
         """What makes this process's rows those of all that train together; see `mtrl.training.ranks`."""
 

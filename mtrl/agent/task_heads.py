@@ -42,6 +42,9 @@ class TaskLinear(nn.Module):
         self.own_bias = nn.Parameter(torch.zeros(*leading, own, 1, outputs)) if own else None
         self.owned = {"own_weight", "own_bias"} if own else {"weight", "bias"} if alone else set()
         """The parameters of which each task has its own."""
+        self.frozen: Tensor
+        """[head] those of groups that no update moves: a strategy does not hear of them."""
+        self.register_buffer("frozen", torch.zeros(self.count, dtype=torch.bool), persistent=False)
         self.row_axis = len(leading)
 
     @property
@@ -91,14 +94,16 @@ class TaskLinear(nn.Module):
         part = torch.arange(len(sizes), device=x.device).repeat_interleave(torch.tensor(sizes, device=x.device))
         # The engine may ask for several tasks as one: runs of one head within one part.
         cells, counts = (part * (self.count + 1) + self.head_of(row_task)).unique_consecutive(return_counts=True)
-        start = 0
+        frozen, start = set(self.frozen.nonzero().flatten().tolist()), 0
         for cell, count in zip(cells.tolist(), counts.tolist(), strict=True):
             k, head = divmod(cell, self.count + 1)
             rows = slice(start, start + count)
+            start += count
+            if head in frozen:
+                continue
             here = grad[..., rows, :]
             weight[k, ..., head, :, :] += x[..., rows, :].transpose(-2, -1) @ here
             bias[k, ..., head, :, :] += here.sum(dim=-2, keepdim=True)
-            start += count
         return self.split(weight, bias)
 
 
