@@ -127,8 +127,7 @@ class Updater:
             )
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * self.config.rate(self.updates, progress)
-        with self.resting.through_a_step(self.optimizer, self._present(batch)):
-            self.optimizer.step()
+        self.resting.step(self.optimizer, self._present(batch))
         after = None if before is None else self._critic_after(batch, generator, before)
         self.rescaling.observe_update(batch.task_ids, self.ranks.mean(losses.critic.detach()), norms, after)
         self.agent.follow(self.learning.target_rate)

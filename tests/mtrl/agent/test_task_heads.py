@@ -77,7 +77,7 @@ def with_heads(kind: str = "task", **learning: Any) -> Agent:
 
 @pytest.mark.parametrize("critic", ["regression", "two-hot"])
 @pytest.mark.parametrize("actor", ["filtered", "policy-gradient"])
-def test_a_task_that_is_not_in_the_batch_moves_none_of_its_own(actor: str, critic: str) -> None:
+def test_the_heads_of_a_task_that_is_not_in_the_batch_have_no_gradient(actor: str, critic: str) -> None:
     model = with_heads(actor=actor, critic=critic)
     losses = model.task_losses(builders.batch(tasks=(0, 2)), builders.LEARNING, torch.Generator().manual_seed(0))
     losses.total.sum().backward()
