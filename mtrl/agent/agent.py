@@ -98,8 +98,9 @@ class Agent(nn.Module):
                 f"return_lambda {learning.return_lambda} is for critics with scalar targets; {learning.critic} learns "
                 "the next step's distribution: leave it at 0"
             )
-        if learning.on_policy:  # or the policy that learns would not see what the policy that acted saw
+        if learning.on_policy:  # or the policy that learns would not be the policy that acted
             config = replace(config, image_shift=0)
+            experts = replace(experts, router_noise=0.0, capacity=0.0)
         self.encoder = TimestepEncoder(observation_space, action_space, config, sharing)
         self.conditioning = Conditioning(config.width, num_tasks, sharing)
         mixture = mixture_maker(config.width, num_tasks, experts)
