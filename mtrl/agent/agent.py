@@ -98,8 +98,9 @@ class Agent(nn.Module):
                 f"return_lambda {learning.return_lambda} is for critics with scalar targets; {learning.critic} learns "
                 "the next step's distribution: leave it at 0"
             )
-        if learning.on_policy:  # or the policy that learns would not see what the policy that acted saw
+        if learning.on_policy:  # or the policy that learns would not be the policy that acted
             config = replace(config, image_shift=0)
+            experts = replace(experts, router_noise=0.0, capacity=0.0)
         self.encoder = TimestepEncoder(observation_space, action_space, config, sharing)
         self.conditioning = Conditioning(config.width, num_tasks, sharing)
         mixture = mixture_maker(config.width, num_tasks, experts)
@@ -143,6 +144,8 @@ class Agent(nn.Module):
             heads,
         )
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.frozen_rows: dict[str, Tensor] = {}
+        """[row] of parameters of which tasks have rows: those that no update moves; see `mtrl.training.transfer`."""
         self.rows_of_all: Callable[..., tuple[Tensor, ...]] = _own_rows
         """What makes this process's rows those of all that train together; see `mtrl.training.ranks`."""
 

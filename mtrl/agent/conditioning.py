@@ -2,7 +2,9 @@
 
 Source: Perez et al. 2018, "FiLM", Equation 1 (scale and shift); Sodhani et al. 2021, "Multi-Task Reinforcement Learning
 with Context-based Representations" (learnt task embeddings).
-Departs: embeddings have unit norm, so that no task is told louder than another; scale and shift start at 1 and 0.
+Departs: embeddings have unit norm, so that no task is told louder than another; scale and shift start at 1 and 0. What
+a number alone tells (one-hot) is a row of weights that may grow to any length, as in a linear layer, and so is what the
+mixtures' tables hold of a task (`mtrl.agent.experts`).
 """
 
 from jaxtyping import Float, Int

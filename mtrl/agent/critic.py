@@ -18,8 +18,9 @@ from torch.nn.functional import leaky_relu, linear
 
 from conflict.engine.products import baddbmm
 from conflict.rescaling.task_affine import TaskAffine
+from mtrl.agent.head_products import HeadRows, apply_heads
 from mtrl.agent.heads import EnsembleEmbedding, EnsembleLinear, EnsembleProjection
-from mtrl.agent.task_heads import TaskLinear, apply_heads
+from mtrl.agent.task_heads import TaskLinear
 
 
 class CriticEnsemble(nn.Module):
@@ -107,7 +108,7 @@ class CriticEnsemble(nn.Module):
         ascends = torch.is_grad_enabled() and actions.requires_grad
         parameters = (p.detach() if ascends else p for p in self._last_parameters(members))
         weight, bias = (p.unflatten(-1, (self.num_discounts, -1)) for p in parameters)
-        head = self.outputs.head_of(row_task) if isinstance(self.outputs, TaskLinear) else None
+        heads = HeadRows.of(self.outputs.head_of(row_task)) if isinstance(self.outputs, TaskLinear) else None
         # One discount after the other: all of them together would not fit a processor's cache.
         found = []
         for d in range(self.num_discounts):
@@ -116,10 +117,10 @@ class CriticEnsemble(nn.Module):
                 hidden = leaky_relu(features.detach() + actions[:, d] @ (maps if members is None else maps[members]))
             else:
                 hidden = leaky_relu(self.action(actions[:, d], members).add_(features), inplace=True)
-            if head is None:
+            if heads is None:
                 out = baddbmm(bias[:, :, d], hidden, weight[:, :, d])
             else:
-                out = apply_heads(hidden, head, weight[..., d, :], bias[..., d, :])
+                out = heads.through(hidden, weight[..., d, :], bias[..., d, :])
             found.append(out if self.affine is not None else read(out))
         together = torch.stack(found, dim=2)
         if self.affine is None:

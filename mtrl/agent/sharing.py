@@ -16,7 +16,8 @@ class SharingConfig:
     of a group of one task is kept out of gradient strategies."""
     conditioning: Literal["none", "one-hot", "embedding", "film", "mission"] = "none"
     """How the network is told the task: not at all; by its number, or by a learnt embedding, added to the features of
-    every step; film: the embedding scales and shifts them; mission: the words of the mission do."""
+    every step; film: the embedding scales and shifts them; mission: the words of the mission, which are added to them
+    in any case, do so too."""
     task_width: int = 32
     """Width of the task embeddings, which have unit norm."""
     unseen_tasks: Literal["error", "mean"] = "error"

@@ -2,8 +2,8 @@
 
 Source: Yu et al. 2020, "Meta-World", Appendix B (multi-head soft actor-critic: one output layer a task).
 
-All rows of consecutive steps of one task go through a single matrix product, and all tasks through one batched product:
-as many heads as there are tasks cost what one of them does.
+The rows of a task go through its head together, and a head whose task has no rows is not touched in the forward pass.
+All heads' products come to what one head's for all rows does; their weights and gradients are as many times as large.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from conflict.engine.products import baddbmm
+from mtrl.agent.head_products import apply_heads
 
 
 class TaskLinear(nn.Module):
@@ -42,6 +42,9 @@ class TaskLinear(nn.Module):
         self.own_bias = nn.Parameter(torch.zeros(*leading, own, 1, outputs)) if own else None
         self.owned = {"own_weight", "own_bias"} if own else {"weight", "bias"} if alone else set()
         """The parameters of which each task has its own."""
+        self.frozen: Tensor
+        """[head] those of groups that no update moves: a strategy does not hear of them."""
+        self.register_buffer("frozen", torch.zeros(self.count, dtype=torch.bool), persistent=False)
         self.row_axis = len(leading)
 
     @property
@@ -91,14 +94,16 @@ class TaskLinear(nn.Module):
         part = torch.arange(len(sizes), device=x.device).repeat_interleave(torch.tensor(sizes, device=x.device))
         # The engine may ask for several tasks as one: runs of one head within one part.
         cells, counts = (part * (self.count + 1) + self.head_of(row_task)).unique_consecutive(return_counts=True)
-        start = 0
+        frozen, start = set(self.frozen.nonzero().flatten().tolist()), 0
         for cell, count in zip(cells.tolist(), counts.tolist(), strict=True):
             k, head = divmod(cell, self.count + 1)
             rows = slice(start, start + count)
+            start += count
+            if head in frozen:
+                continue
             here = grad[..., rows, :]
             weight[k, ..., head, :, :] += x[..., rows, :].transpose(-2, -1) @ here
             bias[k, ..., head, :, :] += here.sum(dim=-2, keepdim=True)
-            start += count
         return self.split(weight, bias)
 
 
@@ -107,37 +112,6 @@ def for_tasks(layer: nn.Linear, heads: Sequence[int]) -> TaskLinear:
     found = TaskLinear(heads, layer.in_features, layer.out_features)
     found.set(layer.weight.T, layer.bias)
     return found
-
-
-def apply_heads(
-    x: Float[Tensor, "*lead row in"],
-    head: Int[Tensor, " row"],
-    weight: Float[Tensor, "*lead head in out"],
-    bias: Float[Tensor, "*lead head 1 out"],
-) -> Float[Tensor, "*lead row out"]:
-    """``x @ weight[head] + bias[head]``, row by row; the head after the last is the mean of all."""
-    lead, rows = x.shape[:-2], x.shape[-2]
-    if not rows:
-        return x.new_zeros(*lead, 0, weight.shape[-1])
-    heads, run, counts = head.unique_consecutive(return_inverse=True, return_counts=True)
-    if int(heads.max()) == weight.shape[-3]:
-        weight = torch.cat([weight, weight.mean(dim=-3, keepdim=True)], dim=-3)
-        bias = torch.cat([bias, bias.mean(dim=-3, keepdim=True)], dim=-3)
-    own_weight, own_bias = weight.index_select(-3, heads), bias.index_select(-3, heads)
-    longest = int(counts.max())
-    if longest * len(heads) == rows:
-        return _each(own_bias, x.unflatten(-2, (len(heads), longest)), own_weight)
-    first = counts.cumsum(0) - counts
-    place = torch.arange(rows, device=x.device) + (torch.arange(len(heads), device=x.device) * longest - first)[run]
-    padded = x.new_zeros(*lead, len(heads) * longest, x.shape[-1]).index_copy(-2, place, x)
-    return _each(own_bias, padded.unflatten(-2, (len(heads), longest)), own_weight).index_select(-2, place)
-
-
-def _each(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """Every head on its own rows [*lead, head, row, in] -> [*lead, head * row, out]."""
-    out = baddbmm(bias.flatten(0, -3), x.flatten(0, -3), weight.flatten(0, -3))
-    joined: Tensor = out.unflatten(0, x.shape[:-2]).flatten(-3, -2)
-    return joined
 
 
 def similarity(layer: TaskLinear) -> Float[Tensor, "task task"]:

@@ -5,7 +5,8 @@ et al. 2016, "High-Dimensional Continuous Control Using Generalized Advantage Es
 episodes Duan et al. 2016, "RL^2". Truncation cuts no bootstrap, see Pardo et al. 2018, "Time Limits in Reinforcement
 Learning".
 Departs: what was thought of a rollout (log-probabilities, values) is computed from the same windows that are learnt
-from, so that the first update's ratios are exactly 1 however little of a long trial its window shows; the value is not
+from, so that the first update's ratios are exactly 1 however little of a long trial its window shows; for the same
+reason the agent has neither shifts of images nor noise or a limit of room in mixtures of experts; the value is not
 clipped; any critic's value target will do, and returns are normalised as off-policy.
 """
 

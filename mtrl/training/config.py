@@ -125,7 +125,8 @@ class UpdateConfig:
     """The batch and the optimizer (AdamW)."""
 
     frozen: tuple[Literal["encoder", "conditioning", "experts", "memory", "policy", "critic"], ...] = ()
-    """Parts of the network in which what was taken over from a pretrained run stays as it is."""
+    """Parts of the network in which what was taken over from a pretrained run stays as it is; what new tasks have of
+    their own there learns."""
     epochs: int = 4
     """PPO: times that a rollout is learnt from."""
     minibatches: int = 4

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 Record = dict[str, Any]
+_FEW_SHARES = 64
+"""Tasks times experts up to which each share is a curve in TensorBoard; beyond, there is the picture."""
 
 
 class Log(Protocol):
@@ -101,21 +103,27 @@ class JsonlLog:
 
 
 class TensorBoardLog:
-    """Scalars for TensorBoard over environment steps, by task; the event file is begun with the first record."""
+    """Scalars and pictures for TensorBoard over environment steps, by task; the event file is begun with the first
+    record."""
 
     def __init__(self, folder: Path) -> None:
+        from mtrl.training.pictures import Pictures
+
         self.folder = folder
         self._writer: SummaryWriter | None = None
+        self._pictures = Pictures()
 
     def write(self, record: Record) -> None:
-        """Write the record's numbers."""
-        values = scalars(record)
+        """Write the record's numbers, and what they come to in pictures."""
+        values, pictures = scalars(record), self._pictures.of(record)
         if not values:
             return
         if self._writer is None:
             self._writer = self._open(record["steps"])
         for tag, value in values.items():
             self._writer.add_scalar(tag, value, record["steps"])
+        for tag, picture in pictures.items():
+            self._writer.add_image(tag, picture, record["steps"], dataformats="HWC")
         if record["kind"] == "evaluation":
             self._writer.flush()
 
@@ -145,8 +153,12 @@ def scalars(record: Record) -> dict[str, float]:
             found[f"experts_{place}/dead"] = use["dead"]
             for name in ("entropy", "dropped"):
                 found |= {f"experts_{place}_{name}/{task}": value for task, value in use[name].items()}
-            usage = list(use["usage"].values())
-            found |= {f"experts_{place}_usage/{e}": sum(v) / len(v) for e, v in enumerate(zip(*usage, strict=True), 1)}
+            usage = use["usage"]
+            by_expert = list(zip(*usage.values(), strict=True))
+            found |= {f"experts_{place}_usage/{e}": sum(shares) / len(shares) for e, shares in enumerate(by_expert, 1)}
+            if len(usage) * len(by_expert) <= _FEW_SHARES:
+                for task, shares in usage.items():
+                    found |= {f"experts_{place}_usage_{e}/{task}": share for e, share in enumerate(shares, 1)}
     elif kind == "collect":
         for name, tag in (("return", "training_return"), ("length", "trial_length"), ("share", "task_share")):
             found |= {f"{tag}/{task}": value for task, value in record.get(name, {}).items()}

@@ -3,11 +3,11 @@
 What fits is taken over: a parameter of the same name and shape, and what tasks have of their own by the task's name; a
 task that the other run did not have starts from the mean of those that it had (its statistics of returns start anew).
 Critics are taken over only where they speak of values in the same way. What does not fit starts afresh, and learns even
-where its part of the network is frozen.
+where its part of the network is frozen, and so does what belongs to a new task.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,17 @@ from torch import Tensor, nn
 
 from conflict.rescaling.task_affine import TaskAffine
 from mtrl.agent.agent import Agent
+from mtrl.agent.experts.mixture import Mixture
 from mtrl.agent.heads import EnsembleLinear
 from mtrl.agent.task_heads import TaskLinear
+from mtrl.agent.task_rows import rows_of_tasks
 from mtrl.agent.task_table import TaskTable
 from mtrl.training.evaluate import load_agent
 
 RECORD = "pretrained.json"
 """File in a run's folder that says what it took over."""
+
+_SHAPED_BY_SETTINGS = ("encoder.sum_norm.", "encoder.mix.", "experts.", "memory.", "policy.hidden.")
 
 Taken = dict[str, list[str]]
 """Names of parameters and statistics: those that were "taken", and those that start "afresh"."""
@@ -38,7 +42,8 @@ def begin_from(
         What was taken, for a record; empty without a source.
     Raises:
         CheckpointError: the source holds no run, or no whole checkpoint.
-        ValueError: a part that is to be frozen has nothing that was taken, or nothing is left to learn.
+        ValueError: the source is of another architecture; a part that is to be frozen has nothing that was taken; or
+            nothing is left to learn.
     """
     if not source:
         return {}
@@ -48,28 +53,51 @@ def begin_from(
     else:
         other, suite, _, state = load_agent(Path(source))
         taken = start_from(agent, task_names, other, suite.task_names)
-        found = {"run": source, "steps": state["steps"], "frozen": list(frozen), **taken}
-    freeze(agent, frozen, found["taken"])
+        new = [name for name in task_names if name not in suite.task_names]
+        found = {"run": source, "steps": state["steps"], "frozen": list(frozen), "new_tasks": new, **taken}
+    freeze(agent, frozen, found["taken"], [name in found.get("new_tasks", ()) for name in task_names])
     return found
 
 
-def freeze(agent: Agent, parts: Sequence[str], taken: Sequence[str]) -> None:
+def freeze(agent: Agent, parts: Sequence[str], taken: Sequence[str], new: Sequence[bool] = ()) -> None:
     """Keep what was taken over in these parts of the network as it is: no update moves it.
 
+    Args:
+        taken: names of parameters.
+        new: of every task, whether the other run did not have it: its heads and its rows of tables learn. None, as it
+            stands.
     Raises:
         ValueError: nothing was taken over in a part, or nothing is left to learn.
     """
-    trained, known = agent.trained_parameters(), set(taken)
+    trained, known, rows = agent.trained_parameters(), set(taken), rows_of_tasks(agent)
+    fresh = torch.tensor(new or [False] * agent.num_tasks)
     for part in parts:
-        names = [name for name in trained if name.startswith(f"{part}.")]
-        kept = [name for name in names if name in known]
+        names = _of_part(agent, part, trained)
+        learning = {name: rows[name].tasks[:, fresh].any(dim=1) for name in names if name in rows}
+        kept = [name for name in names if name in known and not (name in learning and learning[name].all())]
         if not kept:
             why = "none of it fits the pretrained run's" if names else "the network has no such part"
+            why = "all that was taken is what new tasks start from" if known & set(names) else why
             raise ValueError(f"frozen: expected parts that are taken over from the pretrained run, found {part}: {why}")
         for name in kept:
-            trained[name].requires_grad_(False)
+            if name in learning and learning[name].any():
+                agent.frozen_rows[name] = ~learning[name]
+            else:
+                trained[name].requires_grad_(False)
+    for name, module in agent.named_modules():
+        mask = agent.frozen_rows.get(f"{name}.weight")
+        if isinstance(module, TaskLinear) and mask is not None:
+            module.frozen[: len(mask)] = mask
     if not agent.trained_parameters():
         raise ValueError(f"frozen: with {', '.join(parts)} nothing is left to learn")
+
+
+def _of_part(agent: Agent, part: str, names: Iterable[str]) -> list[str]:
+    """Those of a part of the network; experts may also stand in the blocks of the memory."""
+    places = [part]
+    if part == "experts":
+        places += [name for name, module in agent.named_modules() if isinstance(module, Mixture)]
+    return [name for name in names if name.startswith(tuple(f"{place}." for place in places))]
 
 
 @torch.no_grad()
@@ -78,7 +106,10 @@ def start_from(agent: Agent, task_names: Sequence[str], source: Agent, source_na
 
     Args:
         task_names, source_names: of both agents' tasks, in their order.
+    Raises:
+        ValueError: the other network is of another architecture.
     """
+    _check_alike(agent, source)
     found: Taken = {"taken": [], "afresh": []}
     theirs = dict(source.named_modules())
     for name, module in agent.named_modules():
@@ -94,6 +125,20 @@ def start_from(agent: Agent, task_names: Sequence[str], source: Agent, source_na
                 tensor.copy_(value)
             found["taken" if taken else "afresh"].append(f"{name}.{key}" if name else key)
     return found
+
+
+def _check_alike(agent: Agent, source: Agent) -> None:
+    """Refuse a network of which next to nothing would fit: what neither suite nor critics shape must be alike."""
+    theirs, rows = dict(source.named_parameters()), rows_of_tasks(agent)
+    for name, mine in agent.named_parameters():
+        other = theirs.get(name)
+        if other is None or name in rows or not name.startswith(_SHAPED_BY_SETTINGS):
+            continue
+        if mine.shape != other.shape:
+            raise ValueError(
+                f"pretrained: expected a run of the same architecture, found {name} of shape {list(other.shape)} there "
+                f"and of {list(mine.shape)} here; likely --width, --head-width or a setting of the experts differs"
+            )
 
 
 def _speaks_alike(part: str, agent: Agent, source: Agent) -> bool:

@@ -10,11 +10,13 @@ from conflict.measures import conflict_rate, cosine_matrix, effective_tasks, nor
 from conflict.rescaling.rescaling import Rescaling
 from conflict.strategies.strategy import Strategy
 from mtrl.agent.agent import Agent
+from mtrl.agent.task_rows import rows_of_tasks
 from mtrl.learning.actor_critic import TaskLosses
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
 from mtrl.training.config import UpdateConfig
 from mtrl.training.ranks import Ranks
+from mtrl.training.resting import Resting
 
 
 class DivergenceError(RuntimeError):
@@ -70,13 +72,15 @@ class Updater:
             weight_decay=config.weight_decay,
             fused=True,
         )
+        self.owned = [parameter for parameter in agent.owned_parameters() if parameter.requires_grad]
         self.tasks = TaskGradients(
             agent,
             num_tasks=len(task_names),
             parameters=self.parameters.values(),
-            owned=agent.owned_parameters(),
+            owned=self.owned,
             process_group=ranks.group,
         )
+        self.resting = Resting(self.parameters, rows_of_tasks(agent), agent.frozen_rows)
         agent.rows_of_all = ranks.rows
         self.updates = 0
 
@@ -112,9 +116,10 @@ class Updater:
             losses = self._losses(batch, learning, generator)
             scales = self._scales(losses, batch, generator)
             weights = self.strategy.weights(None, task_ids=batch.task_ids, generator=self._shared(generator))
-            (weights * scales * losses.total).sum().backward()
+            self._backward(weights, scales * losses.total)
             self.ranks.average_gradients(self.parameters.values())
             norms = None
+        self.resting.silence()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip)
         if not torch.isfinite(norm):
             raise DivergenceError(
@@ -122,12 +127,35 @@ class Updater:
             )
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * self.config.rate(self.updates, progress)
-        self.optimizer.step()
+        self.resting.step(self.optimizer, self._present(batch))
         after = None if before is None else self._critic_after(batch, generator, before)
         self.rescaling.observe_update(batch.task_ids, self.ranks.mean(losses.critic.detach()), norms, after)
         self.agent.follow(self.learning.target_rate)
         self.updates += 1
         return losses, {**losses.metrics, "grad_norm": norm}, conflict
+
+    def _backward(self, weights: Tensor, losses: Tensor) -> None:
+        """Gradients of the weighted losses; what tasks own gets those of the mean, as where task gradients are taken.
+
+        That costs a second pass, through what leads to owned parameters alone, where weights differ.
+        """
+        mean = torch.full_like(weights, 1 / len(weights))
+        if not self.owned or torch.equal(weights, mean):
+            (weights * losses).sum().backward()
+            return
+        grads = torch.autograd.grad((mean * losses).sum(), self.owned, retain_graph=True, allow_unused=True)
+        alone = {id(parameter) for parameter in self.owned}
+        (weights * losses).sum().backward(inputs=[p for p in self.parameters.values() if id(p) not in alone])
+        for parameter, grad in zip(self.owned, grads, strict=True):
+            parameter.grad = grad
+
+    def _present(self, batch: Batch) -> Tensor:
+        """[task] the tasks of which some process has a step to learn from."""
+        present = torch.zeros(len(self.task_names), dtype=torch.bool)
+        if self.resting:
+            learnt = (batch.mask if batch.learnt is None else batch.learnt).any(dim=2).any(dim=1)
+            present[batch.task_ids[~self.ranks.everywhere(~learnt)].cpu()] = True
+        return present
 
     @torch.no_grad()
     def _critic_after(self, batch: Batch, generator: torch.Generator, before: Tensor) -> Tensor:

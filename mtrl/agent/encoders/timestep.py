@@ -118,7 +118,7 @@ class TimestepEncoder(nn.Module):
                 features = self._add(features, key, observation, sequences)
         if self.mission is not None:  # a task without a mission is told zeros, which change nothing
             told = self._add(torch.zeros_like(features), MISSION, observation, sequences)
-            features = film(features, self.mission(told))
+            features = film(features + told, self.mission(told))
         mixed: Tensor = self.out_norm(self.mix(nn.functional.leaky_relu(self.sum_norm(features))))
         return mixed
 

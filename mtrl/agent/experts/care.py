@@ -3,9 +3,11 @@
 Source: Sodhani et al. 2021, "Multi-Task Reinforcement Learning with Context-based Representations", Figure 3:
 attention scores between the context and each encoder's output, normalised; the weighted sum of the outputs
 goes on together with the context.
-Departs: the context is learnt by the number of the task, in place of a pretrained language model that reads a
-description. Scores are inner products over the root of the width. The context is not concatenated to the features,
-which would change their width, but added to them by a linear map.
+Departs: the encoders read the features of one encoder that tasks share, not observations, and their sum is added to
+these (see `routes`). The context is learnt by the number of the task, in place of a pretrained language model that
+reads a description; a mission, where tasks have one, is among the features and no part of the context. Scores are inner
+products over the root of the width. The context is not concatenated to the features, which would change their width,
+but added to them by a linear map.
 """
 
 import math

@@ -37,13 +37,14 @@ class ExpertsConfig:
     """Layers of modules in soft-modularization, at least 1."""
     capacity: float = 1.5
     """Rows that an expert of top-k takes in training, as a multiple of its even share of a batch's choices; what finds
-    no room is dropped. 0: no limit. Acting knows none."""
+    no room is dropped. 0: no limit. Acting knows none, and so does PPO."""
     balance_weight: float = 0.01
     """Weight, at least 0, of the load-balancing loss of top-k, which is 1 where experts are chosen evenly."""
     router_z_weight: float = 0.001
     """Weight, at least 0, of the squared log-sum-exp of top-k's router logits."""
     router_noise: float = 0.0
-    """Standard deviation of the noise on the router logits of dense and top-k in training, at least 0."""
+    """Standard deviation of the noise on the router logits of dense and top-k in training, at least 0; with PPO there
+    is none."""
     routed_by: Literal["state", "task", "both"] = "both"
     """What the router of dense and top-k sees: the features, the task, or both."""
 

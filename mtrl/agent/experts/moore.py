@@ -5,7 +5,8 @@ representations of a state are orthonormalised by the Gram-Schmidt process, then
 Departs: directions have the length ``sqrt(width)``, not 1, so that features are of size 1 as those around them. An
 output that lies in the span of those before it becomes 0, where the process would divide by nearly nothing. Weights
 start around one common vector of norm 1, so that the mean over tasks stands in for one that training has not seen. No
-activation follows the sum.
+activation follows the sum. The features beside which the mixture stands go on as well (see `routes`): the span of the
+experts holds what is added, and not all that policy and critics read, as in the paper.
 """
 
 import torch

@@ -2,7 +2,8 @@
 
 Source: Sun et al. 2022, "PaCo: Parameter-Compositional Multi-Task Reinforcement Learning", Figure 2: the parameters
 of task t are ``Phi w_t``, applied in every layer.
-Departs: a block of two layers inside of a network is composed, not the whole policy. Parameter sets enter linearly, so
+Departs: a block of two layers inside of a network is composed, and added to the features that come in (see `routes`),
+not the whole policy. Parameter sets enter linearly, so
 their outputs are summed before each activation and no task's parameters are built. Weights start around one common
 vector of norm 1, so that a composed layer is as large as an ordinary one, and the mean stands in for tasks that
 training has not seen. What the paper does about single tasks whose loss explodes (masking the loss, drawing ``w_t``

@@ -1,4 +1,10 @@
-"""Mixtures inside of a network: where they stand, and what they are told and tell in one forward pass."""
+"""Mixtures inside of a network: where they stand, and what they are told and tell in one forward pass.
+
+Source: He et al. 2016, "Identity Mappings in Deep Residual Networks" (norm, map, sum).
+Departs: from the papers of all mixtures, whose output replaces what came in. Here it is added, behind the encoder as in
+a Transformer's block: what goes on is the features that all tasks share plus a mixture's, and so never in the span of
+the experts alone.
+"""
 
 from collections.abc import Callable
 

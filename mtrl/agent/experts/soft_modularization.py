@@ -5,7 +5,10 @@ product of state and task embedding, ``p^1 = D^1 relu(u)``, ``p^{l+1} = D^{l+1} 
 layer l+1 reads ``sum_j softmax_j(p^l_ij) act(W^l_j g^l_j)`` (Equation 8).
 Departs: the outputs of the last modules are weighted by one more routing vector, as in published implementations; the
 paper sums them. Features are the state embedding as they are, and GELU is the modules' activation, as in the other
-mixtures. The task embedding starts around 1, so that routing starts with the state's.
+mixtures. The task embedding starts around 1, so that routing starts with the state's. One routing network in the
+backbone serves actor and critics, where the paper has modules and routing of the policy's and of the critics' own.
+Losses are not balanced: the paper weighs each task's by a softmax over minus the temperatures of its soft actor-critic,
+which there are none of here (a rescaling takes that place).
 """
 
 import itertools

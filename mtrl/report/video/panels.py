@@ -7,13 +7,18 @@ nothing to show: then it draws nothing. One of no height is left out of the film
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from mtrl.report.lettering import font, spoken
 from mtrl.report.video.bars import bars_height, columns_of, draw_bars, draw_ranges
-from mtrl.report.video.canvas import ACCENT, FAINT, PALE, Box, Canvas
+from mtrl.report.video.canvas import ACCENT, FAINT, LOSS, PALE, Box, Canvas
 from mtrl.report.video.curve import draw_curve
 from mtrl.report.video.story import Story
 
-_EXPERTS_ROW = 18
+_EXPERTS_ROW = 24
+_ENTROPY_WIDTH = 66
+_LEAST_NUMBERED = 36
+"""Pixels that an expert must have for its weight to be written out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,24 +105,28 @@ def policy(story: Story) -> Block:
 
 
 def experts(story: Story) -> Block:
-    """How much each expert counts now, a row a mixture."""
+    """The weight of each expert now, and how evenly they are used: a row a mixture."""
     counts = story.scene.experts
 
     def draw(canvas: Canvas, box: Box) -> None:
         if story.now.thought is None:
             return
         for row, gates in enumerate(story.now.thought.gates):
+            top = box.top + row * _EXPERTS_ROW
             shares = abs(gates) / max(abs(gates).sum(), 1e-12)
-            each = box.width / len(shares)
-            for place, share in enumerate(shares):
+            entropy = float(-(shares * np.log(np.maximum(shares, 1e-12))).sum())
+            canvas.text(box.right, top + 10, f"{entropy:z.2f} nats", 12, colour=PALE, anchor="rm")
+            each = (box.width - _ENTROPY_WIDTH) / len(shares)
+            for place, (gate, share) in enumerate(zip(gates.tolist(), shares.tolist(), strict=True)):
                 left = round(box.left + place * each)
-                cell = Box(
-                    left, box.top + row * _EXPERTS_ROW, round(left + each) - 3, box.top + row * _EXPERTS_ROW + 14
-                )
-                canvas.fill(cell, FAINT)
-                canvas.fill(Box(cell.left, cell.top, cell.left + round(cell.width * share), cell.bottom), ACCENT)
+                if each >= _LEAST_NUMBERED:
+                    canvas.text(left, top, f"{gate:z.2f}".replace("-", "−"), 11, width=each - 3)
+                bar = Box(left, top + 14, round(left + each) - 3, top + 20)
+                canvas.fill(bar, FAINT)
+                colour = ACCENT if gate >= 0 else LOSS
+                canvas.fill(Box(left, bar.top, left + round(bar.width * share), bar.bottom), colour)
 
-    title = "experts: share of each" + (", a row a mixture" if len(counts) > 1 else "")
+    title = "experts: weight, share (red: negative), entropy" + (", a row a mixture" if len(counts) > 1 else "")
     return Block(title=title, height=_EXPERTS_ROW * len(counts), draw=draw)
 
 

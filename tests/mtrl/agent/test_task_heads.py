@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from mtrl.agent import head_products
 from mtrl.agent.agent import Agent
+from mtrl.agent.head_products import apply_heads
 from mtrl.agent.sharing import SharingConfig
-from mtrl.agent.task_heads import TaskLinear, apply_heads, for_tasks, similarity
+from mtrl.agent.task_heads import TaskLinear, for_tasks, similarity
 from mtrl.learning.config import LearningConfig
 from tests.mtrl import builders
 
@@ -25,11 +27,16 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("lead", [(), (2,)])
 @pytest.mark.parametrize("rows", ROWS)
-def test_every_row_goes_through_its_head(rows: str, lead: tuple[int, ...]) -> None:
+def test_every_row_goes_through_its_head(rows: str, lead: tuple[int, ...], apart: bool, monkeypatch: Any) -> None:
+    """Values and gradients, with one product for all heads and with one a head."""
+    monkeypatch.setattr(head_products, "LARGE", 0 if apart else 2**40)
+    monkeypatch.setattr(head_products, "MOST_PADDED", 100.0)
     head = torch.tensor(ROWS[rows])
-    x, weight, bias = noise(*lead, len(head), 4), noise(*lead, 3, 4, 5, seed=1), noise(*lead, 3, 1, 5, seed=2)
+    given = noise(*lead, len(head), 4), noise(*lead, 3, 4, 5, seed=1), noise(*lead, 3, 1, 5, seed=2)
+    x, weight, bias = (t.requires_grad_() for t in given)
     all_weights = torch.cat([weight, weight.mean(dim=-3, keepdim=True)], dim=-3)
     all_biases = torch.cat([bias, bias.mean(dim=-3, keepdim=True)], dim=-3)
     expected = torch.stack(
@@ -39,7 +46,26 @@ def test_every_row_goes_through_its_head(rows: str, lead: tuple[int, ...]) -> No
         ],
         dim=-2,
     )
-    torch.testing.assert_close(apply_heads(x, head, weight, bias), expected)
+    found = apply_heads(x, head, weight, bias)
+    torch.testing.assert_close(found, expected)
+    upstream = noise(*found.shape, seed=3)
+    wanted = torch.autograd.grad(expected, (x, weight, bias), upstream)
+    torch.testing.assert_close(torch.autograd.grad(found, (x, weight, bias), upstream), wanted)
+    # As for actions that carry a gradient: none of the parameters'.
+    fixed = apply_heads(x, head, weight.detach(), bias.detach())
+    torch.testing.assert_close(torch.autograd.grad(fixed, x, upstream)[0], wanted[0])
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_part_of_each_heads_outputs_needs_no_copy_of_it(apart: bool, monkeypatch: Any) -> None:
+    """As critics read one discount's outputs after the other."""
+    monkeypatch.setattr(head_products, "LARGE", 0 if apart else 2**40)
+    monkeypatch.setattr(head_products, "MOST_PADDED", 100.0)
+    head, x = torch.tensor([0, 0, 1, 2, 2]), noise(2, 5, 4)
+    weight, bias = noise(2, 3, 4, 6, seed=1), noise(2, 3, 1, 6, seed=2)
+    whole = apply_heads(x, head, weight, bias)
+    for part in (slice(0, 2), slice(2, 6)):
+        torch.testing.assert_close(apply_heads(x, head, weight[..., part], bias[..., part]), whole[..., part])
 
 
 def test_no_rows_and_no_such_task() -> None:
@@ -77,7 +103,7 @@ def with_heads(kind: str = "task", **learning: Any) -> Agent:
 
 @pytest.mark.parametrize("critic", ["regression", "two-hot"])
 @pytest.mark.parametrize("actor", ["filtered", "policy-gradient"])
-def test_a_task_that_is_not_in_the_batch_moves_none_of_its_own(actor: str, critic: str) -> None:
+def test_the_heads_of_a_task_that_is_not_in_the_batch_have_no_gradient(actor: str, critic: str) -> None:
     model = with_heads(actor=actor, critic=critic)
     losses = model.task_losses(builders.batch(tasks=(0, 2)), builders.LEARNING, torch.Generator().manual_seed(0))
     losses.total.sum().backward()

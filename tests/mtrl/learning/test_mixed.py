@@ -78,6 +78,17 @@ def test_a_task_without_a_mission_is_told_nothing() -> None:
         assert torch.equal(before[task], after[task]) is not words
 
 
+def test_a_mission_that_scales_and_shifts_is_added_too_as_where_it_does_not() -> None:
+    """Before training it scales by 1 and shifts by 0: both agents see the same."""
+    seen = {key: value.flatten(0, 1) for key, value in mixed_batch().observation.items()}
+    told, plain = mixed_agent(sharing=SharingConfig(conditioning="mission")), mixed_agent()
+    plain.encoder.load_state_dict(told.encoder.state_dict(), strict=False)
+    with torch.no_grad():
+        torch.testing.assert_close(told.encoder(seen), plain.encoder(seen))
+        torch.nn.init.normal_(told.encoder.mission.weight)  # type: ignore[union-attr]
+        assert not torch.allclose(told.encoder(seen), plain.encoder(seen))
+
+
 @pytest.mark.parametrize("actor", ACTORS)
 @pytest.mark.parametrize("critic", ["regression", "two-hot", "hl-gauss", "c51"])
 def test_with_continuous_actions_the_actor_moves_neither_the_critics_nor_through_their_features(

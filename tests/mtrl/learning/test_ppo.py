@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from mtrl.agent.agent import Agent
+from mtrl.agent.experts.config import ExpertsConfig
+from mtrl.agent.experts.registry import MIXTURES
+from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
 from mtrl.learning.objectives import clipped_surrogate
@@ -94,6 +97,22 @@ def test_the_first_update_is_a_policy_gradient_and_later_ones_are_clipped() -> N
         agent.policy.last.bias.add_(torch.tensor([3.0, 0, 0, 0] * 2))
     moved = ppo_losses(agent, batch, PPO, generator)
     assert moved.metrics["share_clipped"] > 0.3 and moved.metrics["kl"] > 0.05
+
+
+@pytest.mark.parametrize("sharing", [{}, {"heads": "task"}, {"conditioning": "film"}])
+@pytest.mark.parametrize("experts", ["none", *MIXTURES])
+def test_the_first_ratios_are_1_with_every_architecture(experts: str, sharing: dict[str, str]) -> None:
+    """The policy that learns is the policy that acted: no noise in its routers, and no row without room."""
+    mixtures = ExpertsConfig(experts=experts, router_noise=0.5, capacity=0.5, experts_in="both")  # type: ignore[arg-type]
+    told = SharingConfig(**sharing)  # type: ignore[arg-type]
+    agent, generator = builders.agent(PPO, experts=mixtures, sharing=told), torch.Generator().manual_seed(0)
+    for parameter in agent.policy.last.parameters():  # a policy that knows what it wants
+        torch.nn.init.normal_(parameter)
+    losses = ppo_losses(agent, rollout(agent, learnt=True), PPO, generator)
+    assert losses.metrics["share_clipped"] == 0 and abs(losses.metrics["kl"]) < 1e-12
+    if experts == "top-k":
+        assert all(use().dropped.max() == 0 for use in losses.experts)
+        assert (losses.total - losses.actor - PPO.ppo_critic_weight * losses.critic > 0).all()  # routers stay balanced
 
 
 def test_the_surrogate_pays_no_more_beyond_its_bounds() -> None:

@@ -1,13 +1,14 @@
 """Frames are legible whatever is filmed: nothing lies over anything else, and sizes stay the same."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mtrl.report.lettering import cut, font, spoken, wrap
-from mtrl.report.video.canvas import ACCENT, CHOSEN, PAPER, Box, Canvas
+from mtrl.report.video.canvas import ACCENT, CHOSEN, LOSS, PAPER, Box, Canvas
 from mtrl.report.video.frame import Frames
 from mtrl.report.video.panels import PANELS, Block, experts
 from mtrl.report.video.stage import describe, draw_stage, name_of, picture_of
@@ -75,11 +76,26 @@ def test_experts_have_a_row_a_mixture_and_none_where_there_are_none() -> None:
     assert mixed.now.thought is not None
     mixed.add(replace(mixed.now, thought=replace(mixed.now.thought, gates=gates), step=mixed.now.step + 1))
     canvas = Canvas(400, 60)
-    experts(mixed).draw(canvas, Box(0, 0, 400, 36))
-    blue = (np.asarray(canvas.image) == ACCENT).all(axis=-1)
-    assert blue[5, 103:197].all() and not blue[5, :100].any() and not blue[5, 200:].any()
-    assert blue[20:30, :140].all() and not blue[20:30, 155:197].any() and blue[20:30, 203:240].all()
-    assert experts(mixed).height == 36 and len(np.asarray(Frames(mixed).draw(mixed))) > 36
+    experts(mixed).draw(canvas, Box(0, 0, 400, 48))
+    picture = np.asarray(canvas.image)
+    blue, red = ((picture == colour).all(axis=-1) for colour in (ACCENT, LOSS))
+    each = (400 - 66) / 4
+    start, end = round(each), round(2 * each)
+    assert blue[16, start : end - 4].all() and not blue[16, :start].any() and not blue[16, end:].any()
+    assert red[40, :120].all() and not red[40, 130:].any()  # three quarters of the room, and the sign
+    assert blue[40, 167:200].all() and not blue[40, 215:].any()
+    assert experts(mixed).height == 48 and len(np.asarray(Frames(mixed).draw(mixed))) > 48
+
+
+def test_experts_have_numbers_with_their_sign_and_the_entropy_of_their_shares(monkeypatch: Any) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(Canvas, "text", lambda self, x, y, text, *others, **more: written.append(text))
+    for gates in ((np.array([0.0, 1.0]), np.array([-3.0, 1.0])), (np.full(32, 1 / 32),)):
+        told = story(scene(experts=tuple(map(len, gates))))
+        assert told.now.thought is not None
+        told.add(replace(told.now, thought=replace(told.now.thought, gates=gates), step=told.now.step + 1))
+        experts(told).draw(Canvas(400, 60), Box(0, 0, 400, 48))
+    assert written == ["0.00 nats", "0.00", "1.00", "0.56 nats", "−3.00", "1.00", "3.47 nats"]
 
 
 def test_a_further_panel_is_one_function_and_moves_nothing_else() -> None:

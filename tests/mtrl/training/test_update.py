@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from conflict.registry import RESCALINGS, make_rescaling, make_strategy
+from conflict.registry import RESCALINGS, STRATEGIES, make_rescaling, make_strategy
 from conflict.rescaling.famo import FAMO
 from conflict.rescaling.popart import PopArt
 from conflict.rescaling.rescaling import Rescaling
 from conflict.rescaling.return_scale import ReturnScale
+from mtrl.agent.experts.config import ExpertsConfig
+from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.config import LearningConfig
 from mtrl.training.config import UpdateConfig
 from mtrl.training.update import Updater
@@ -128,3 +130,58 @@ def test_the_entropy_bonus_declines_with_the_run(monkeypatch: Any) -> None:
 def test_a_share_of_the_entropy_bonus_is_one() -> None:
     with pytest.raises(ValueError, match=r"last_entropy_weight: expected a share in \[0, 1\], found 2"):
         LearningConfig(last_entropy_weight=2)
+
+
+BLIND = [name for name in STRATEGIES if make_strategy(name, 3).needs == "losses"]
+"""Strategies that need no task gradients, which an update takes only to measure conflict."""
+OWNING = {
+    "heads": {"sharing": SharingConfig(heads="task")},
+    "film": {"sharing": SharingConfig(conditioning="film")},
+    "paco": {"experts": ExpertsConfig(experts="paco")},
+    "popart": {"rescaling": "popart"},
+}
+
+
+def owning(kind: str, strategy: str) -> Updater:
+    """Of an agent whose tasks have something of their own, with gradients everywhere, and steps that move nothing."""
+    learning = LearningConfig(discounts=(0.5, 0.9), acting_discount=0.9, critic="regression")
+    settings = {"rescaling": "none", **OWNING[kind]}
+    rescaling = make(settings.pop("rescaling"))
+    model = agent(learning, rescaling=rescaling, **settings)
+    if kind == "film":
+        torch.nn.init.normal_(model.conditioning.project.weight)
+    options = {"weights": (0.0, 1.0, 5.0)} if strategy == "fixed" else {}
+    made = make_strategy(strategy, 3, options)
+    trainer = Updater(model, made, rescaling, TASKS, UpdateConfig(warmup_updates=0, clip=1e9), learning)
+    trainer.optimizer.step = lambda: None  # type: ignore[method-assign, assignment]
+    return trainer
+
+
+def gradients(kind: str, strategy: str, *, measure: bool) -> tuple[dict[str, Tensor], set[str]]:
+    """After one update, by name; and which of the parameters tasks own."""
+    trainer = owning(kind, strategy)
+    trainer.update(batch(), torch.Generator().manual_seed(0), measure=measure)
+    grads = {name: p.grad for name, p in trainer.parameters.items() if p.grad is not None}
+    alone = {id(p) for p in trainer.agent.owned_parameters()}
+    return grads, {name for name in grads if id(trainer.parameters[name]) in alone}
+
+
+@pytest.mark.parametrize("kind", OWNING)
+@pytest.mark.parametrize("strategy", BLIND)
+def test_measuring_conflict_changes_no_gradient(strategy: str, kind: str) -> None:
+    plain, owned = gradients(kind, strategy, measure=False)
+    measured, _ = gradients(kind, strategy, measure=True)
+    assert owned and plain.keys() == measured.keys()
+    for name, grad in plain.items():
+        torch.testing.assert_close(grad, measured[name], rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", OWNING)
+@pytest.mark.parametrize("strategy", BLIND)
+def test_what_a_task_owns_has_the_gradient_of_the_mean_whatever_the_weights(strategy: str, kind: str) -> None:
+    found, owned = gradients(kind, strategy, measure=False)
+    mean, _ = gradients(kind, "mean", measure=False)
+    for name in owned:
+        torch.testing.assert_close(found[name], mean[name])
+    if strategy != "mean":
+        assert not all(torch.allclose(found[name], mean[name]) for name in found.keys() - owned)

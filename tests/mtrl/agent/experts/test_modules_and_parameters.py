@@ -4,7 +4,16 @@ import pytest
 import torch
 from torch.nn.functional import gelu
 
-from tests.mtrl.agent.experts.builders import TASKS, WIDTH, build, features, make_identical, parameters_of, table_of
+from tests.mtrl.agent.experts.builders import (
+    TASKS,
+    WIDTH,
+    build,
+    features,
+    make_identical,
+    parameters_of,
+    plain,
+    table_of,
+)
 
 TASK = torch.arange(8) % TASKS
 
@@ -18,6 +27,23 @@ def test_paco_is_each_tasks_own_network_of_summed_parameters() -> None:
         w_in, b_in, w_out, b_out = (torch.tensordot(weights, p, dims=1) for p in parameters_of(mixture))
         hidden = gelu(x[row : row + 1] @ w_in + b_in, approximate="tanh")
         torch.testing.assert_close(out[row : row + 1], hidden @ w_out + b_out)
+
+
+@pytest.mark.parametrize("normed", [True, False])
+def test_identical_parameter_sets_are_one_network_whose_layers_a_task_scales(normed: bool) -> None:
+    """By the sum of its weights: with a sum of 1 it is the plain network."""
+    mixture, x = build("paco"), features(8)
+    make_identical(mixture)
+    table = table_of(mixture)
+    if normed:
+        with torch.no_grad():
+            table.div_(table.sum(dim=1, keepdim=True))
+    w_in, b_in, w_out, b_out = (p[0] for p in parameters_of(mixture))
+    scale = table.sum(dim=1)[TASK, None]
+    expected = scale * (gelu(scale * (x @ w_in + b_in), approximate="tanh") @ w_out + b_out)
+    torch.testing.assert_close(mixture(x, TASK)[0], expected)
+    if normed:
+        torch.testing.assert_close(mixture(x, TASK)[0], plain(mixture, x, 0))
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
