@@ -94,6 +94,7 @@ def carry_out(command: Command) -> int:
 
 
 def _train(command: Train) -> int:
+    from mtrl.report.pictures import Pictures
     from mtrl.training.allocator import keep_freed_memory
     from mtrl.training.build import build_suite, forgotten
     from mtrl.training.log import JsonlLog, Log, ProgressLog, TensorBoardLog, consume
@@ -108,7 +109,7 @@ def _train(command: Train) -> int:
         return 0
     if note := forgotten(command.config, build_suite(command.config)):
         print(f"note: {note}", file=sys.stderr)
-    logs: list[Log] = [JsonlLog(out / "metrics.jsonl"), TensorBoardLog(out / "tensorboard")]
+    logs: list[Log] = [JsonlLog(out / "metrics.jsonl"), TensorBoardLog(out / "tensorboard", Pictures().of)]
     consume(train(command.config, out, resume=command.resume), [*logs, ProgressLog(command.config.loop.steps)])
     print(f"The run is in {out}. Next: python run.py evaluate {out}; python run.py report {out}")
     return 0

@@ -7,7 +7,7 @@ TensorBoard is used.
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -18,7 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch.utils.tensorboard import SummaryWriter
+
+    Draw = Callable[[dict[str, Any]], Mapping[str, NDArray[np.uint8]]]
 
 Record = dict[str, Any]
 _FEW_SHARES = 64
@@ -103,19 +107,21 @@ class JsonlLog:
 
 
 class TensorBoardLog:
-    """Scalars and pictures for TensorBoard over environment steps, by task; the event file is begun with the first
-    record."""
+    """Scalars for TensorBoard over environment steps, by task; the event file is begun with the first record.
 
-    def __init__(self, folder: Path) -> None:
-        from mtrl.training.pictures import Pictures
+    Args:
+        pictures: what draws pictures [height, width, 3] of the records, under their tags; None: there are none.
+    """
 
-        self.folder = folder
+    def __init__(
+        self, folder: Path, pictures: "Callable[[Record], Mapping[str, NDArray[np.uint8]]] | None" = None
+    ) -> None:
+        self.folder, self._pictures = folder, pictures
         self._writer: SummaryWriter | None = None
-        self._pictures = Pictures()
 
     def write(self, record: Record) -> None:
         """Write the record's numbers, and what they come to in pictures."""
-        values, pictures = scalars(record), self._pictures.of(record)
+        values, pictures = scalars(record), {} if self._pictures is None else self._pictures(record)
         if not values:
             return
         if self._writer is None:

@@ -8,8 +8,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mtrl.report.heat_map import heat_map
+from mtrl.report.pictures import Pictures
 from mtrl.training.log import TensorBoardLog, scalars
-from mtrl.training.pictures import Pictures
 
 
 def update(usage: dict[str, list[float]], steps: int = 1) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def test_use_by_task_is_a_curve_each_where_there_are_few(tasks: int, experts: in
 
 
 def test_the_event_file_holds_the_pictures(tmp_path: Path) -> None:
-    log = TensorBoardLog(tmp_path)
+    log = TensorBoardLog(tmp_path, Pictures().of)
     log.write(update({"A": [1.0, 0.0]}))
     log.write(evaluation("A", "B", heads={"policy": [[1.0, 0.0], [0.0, 1.0]]}))
     log.close()
