@@ -15,6 +15,8 @@ import numpy as np
 Axis = Literal["spread", "frequency", "tasks", "width", "mix"]
 FACTORS: frozenset[Axis] = frozenset(("spread", "frequency"))
 """The axes on which every task has a factor of its own."""
+SUBSETS: frozenset[Axis] = frozenset(("tasks",))
+"""The axes on which every seed has tasks of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

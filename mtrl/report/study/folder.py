@@ -92,6 +92,10 @@ class Study:
             for seed in self.seeds
         ]
 
+    def condition(self, name: str) -> Condition:
+        """A condition by its name."""
+        return next(condition for condition in self.conditions if condition.name == name)
+
     def state(self, key: Key) -> State:
         """What has become of a cell."""
         record = self.cells.get(key)

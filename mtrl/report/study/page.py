@@ -131,6 +131,8 @@ def _main(study: Study, results: list[ConditionResult], beside: str, *, printed:
         "median over the same seeds; of the processor, which does not count waiting for other work on a machine, or "
         "wall-clock where that is not known. Peak memory: the largest run. "
     )
+    if any(result.drawn for result in results):
+        note += "Where every seed has drawn its own tasks there is only the mean over seeds of each seed's mean. "
     note += " ".join(fairness(results))
     blocks = [
         (f"<h3>{escape(result.title)}</h3>" if len(results) > 1 else "") + tables.main_table(study, result)

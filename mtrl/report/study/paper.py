@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mtrl.report.study.against import ALONE, TaskDifference
 from mtrl.report.study.findings import ConditionFindings, Findings
 from mtrl.report.study.results import ConditionResult, MethodResult
-from mtrl.report.study.scores import mean_of
+from mtrl.report.study.scores import mean_of, of_task
 from mtrl.report.study.stress import AxisResult
 from mtrl.report.study.words import signed
 from mtrl.report.words import number
@@ -153,7 +153,7 @@ def _by_task(found: ConditionFindings) -> Iterator[Printed]:
         rows=[
             [
                 entry.method,
-                *(_shown(mean_of(float(row[n]) for row in entry.rows.values())) for n in range(len(result.tasks))),
+                *(_shown(mean_of(of_task(entry.rows, task).values())) for task in result.tasks),
             ]
             for entry in result.methods.values()
             if entry.rows
@@ -168,11 +168,15 @@ def _by_task(found: ConditionFindings) -> Iterator[Printed]:
             title=f"Difference from {reference} by task, {result.title}",
             head=["method", *result.tasks],
             rows=[
-                [method, *(_shown(own[task].difference, signed) + _star(own[task].verdict) for task in result.tasks)]
+                [method, *(_task_difference(own.get(task)) for task in result.tasks)]
                 for method, own in by_method.items()
             ],
             note=f"95% intervals. {_APART}: told apart from 0 after Holm's correction for all {len(differences)}.",
         )
+
+
+def _task_difference(found: TaskDifference | None) -> str:
+    return _UNKNOWN if found is None else _shown(found.difference, signed) + _star(found.verdict)
 
 
 def _by_factor(axis: AxisResult) -> Iterator[Printed]:

@@ -6,12 +6,14 @@ seeds. The stratified percentile bootstrap of Agarwal et al. 2021 is too narrow 
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mtrl.report.study.folder import Study
+from mtrl.study.conditions import SUBSETS
 from mtrl.study.statistics.aggregates import Scores, mean
 from mtrl.study.statistics.bootstrap import bootstrap
 from mtrl.study.statistics.estimate import Estimate
@@ -21,8 +23,24 @@ from mtrl.study.statistics.student import mean_interval
 FEW = 5
 """Fewer seeds than these are said to be few."""
 
-Rows = dict[int, Scores]
-"""By seed: the score of every task."""
+
+@dataclass(frozen=True)
+class Row:
+    """One seed of a method: its scores."""
+
+    scores: Mapping[str, float]
+    """By task; at least one."""
+
+    @property
+    def mean(self) -> float:
+        """Over its tasks."""
+        return float(np.mean(list(self.scores.values())))
+
+
+Rows = dict[int, Row]
+"""By seed."""
+SeedTasks = Mapping[int, Sequence[str]]
+"""By seed: the tasks whose scores count. They are the same for all seeds unless a condition draws them."""
 
 
 def finite(value: Any) -> float:
@@ -32,9 +50,14 @@ def finite(value: Any) -> float:
     return float(value) if math.isfinite(value) else math.nan
 
 
-def all_tasks(study: Study, condition: str) -> list[str]:
-    """Every task that any method was evaluated on, in the order of the results."""
-    records = [record for method in study.method_names for record in study.done(condition, method).values()]
+def all_tasks(study: Study, condition: str, seeds: Collection[int] | None = None) -> list[str]:
+    """Every task that any method was evaluated on with these seeds (None: with any), in the order of the results."""
+    records = [
+        record
+        for method in study.method_names
+        for seed, record in study.done(condition, method).items()
+        if seeds is None or seed in seeds
+    ]
     return list(dict.fromkeys(task for record in records for task in record["evaluation"]["tasks"]))
 
 
@@ -48,23 +71,45 @@ def scored_tasks(study: Study, condition: str) -> list[str]:
     ]
 
 
+def seed_tasks(study: Study, condition: str) -> dict[int, list[str]]:
+    """The scored tasks of each seed: all that the condition has or, where every seed draws its own, those it drew.
+
+    Seeds without any, because nothing of them is done yet, are left out.
+    """
+    scored = scored_tasks(study, condition)
+    if study.condition(condition).axis not in SUBSETS:
+        return dict.fromkeys(study.seeds, scored) if scored else {}
+    drawn = {seed: all_tasks(study, condition, [seed]) for seed in study.seeds}
+    return {seed: own for seed, tasks in drawn.items() if (own := [task for task in tasks if task in scored])}
+
+
+def are_drawn(tasks: SeedTasks) -> bool:
+    """Whether seeds have tasks of their own."""
+    return len({tuple(own) for own in tasks.values()}) > 1
+
+
 def task_score(record: Mapping[str, Any], task: str) -> float:
     """A task's normalised score in a cell, or NaN."""
     return finite(record["evaluation"]["tasks"].get(task, {}).get("score"))
 
 
-def score_rows(study: Study, condition: str, method: str, tasks: Sequence[str]) -> Rows:
-    """A method's scores by seed; seeds that lack the score of one of the tasks are left out."""
+def score_rows(study: Study, condition: str, method: str, tasks: SeedTasks) -> Rows:
+    """A method's scores by seed; seeds that lack the score of one of their tasks are left out."""
     rows = {
-        seed: np.array([task_score(record, task) for task in tasks], dtype=np.float64)
+        seed: Row({task: task_score(record, task) for task in tasks.get(seed, ())})
         for seed, record in study.done(condition, method).items()
     }
-    return {seed: row for seed, row in rows.items() if tasks and bool(np.isfinite(row).all())}
+    return {seed: row for seed, row in rows.items() if row.scores and math.isfinite(row.mean)}
 
 
-def matrix(rows: Mapping[int, Scores]) -> Scores:
-    """[run, task], in the order of the seeds."""
-    return np.stack([rows[seed] for seed in sorted(rows)])
+def of_task(rows: Rows, task: str) -> dict[int, float]:
+    """The score on one task by seed, for the seeds that have the task."""
+    return {seed: row.scores[task] for seed, row in rows.items() if task in row.scores}
+
+
+def matrix(rows: Rows) -> Scores:
+    """[run, task], in the order of the seeds, which have the same tasks."""
+    return np.array([list(rows[seed].scores.values()) for seed in sorted(rows)], dtype=np.float64)
 
 
 def estimate(scores: Scores, statistic: Callable[[Scores], float]) -> Estimate:
@@ -72,6 +117,11 @@ def estimate(scores: Scores, statistic: Callable[[Scores], float]) -> Estimate:
     if statistic is mean:
         return mean_of(scores.mean(axis=1))
     return bootstrap(scores, statistic, resample="runs", interval="t")
+
+
+def mean_of_rows(rows: Rows) -> Estimate:
+    """The mean over seeds of each seed's mean score, with its t-interval."""
+    return mean_of(row.mean for row in rows.values())
 
 
 def mean_of(values: Iterable[float]) -> Estimate:

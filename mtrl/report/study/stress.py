@@ -1,7 +1,8 @@
 """How scores change along an axis of conditions, such as the spread of the reward scales.
 
-All numbers are of the tasks that every condition scores, so that a point of the axis differs from the next by the
-condition alone.
+All numbers are of the tasks that every condition scores, seed by seed, so that a point of the axis differs from the
+next by the condition alone. Where the axis is the number of tasks, these are those that a seed has drawn under the
+smallest number.
 """
 
 import math
@@ -12,9 +13,22 @@ import numpy as np
 
 from mtrl.report.study.folder import Condition, Study
 from mtrl.report.study.results import verdict_of
-from mtrl.report.study.scores import Rows, adjusted, all_tasks, estimate, matrix, mean_of, score_rows, scored_tasks
+from mtrl.report.study.scores import (
+    Row,
+    Rows,
+    SeedTasks,
+    adjusted,
+    all_tasks,
+    are_drawn,
+    estimate,
+    mean_of,
+    mean_of_rows,
+    of_task,
+    score_rows,
+    seed_tasks,
+)
 from mtrl.study.conditions import FACTORS, drawn_order
-from mtrl.study.statistics.aggregates import Scores, mean
+from mtrl.study.statistics.aggregates import Scores
 from mtrl.study.statistics.comparisons import Verdict
 from mtrl.study.statistics.estimate import Estimate
 from mtrl.study.statistics.student import paired_interval
@@ -56,7 +70,9 @@ class AxisResult:
     conditions: list[Condition]
     """In the order of their values, where these are numbers."""
     tasks: list[str]
-    """Scored under every condition."""
+    """Scored under every condition, by whichever seeds have them."""
+    drawn: str
+    """Where seeds have tasks of their own: how many of them count, for people. Otherwise empty."""
     scores: dict[str, list[Estimate | None]]
     """By method: the mean score under each condition."""
     by_task: dict[str, dict[str, list[Estimate | None]]]
@@ -83,25 +99,41 @@ def axis_results(study: Study) -> list[AxisResult]:
 def _axis(study: Study, axis: str, conditions: list[Condition]) -> AxisResult:
     numeric = all(isinstance(condition.value, (int, float)) for condition in conditions)
     ordered = sorted(conditions, key=lambda condition: float(condition.value or 0)) if numeric else conditions
-    # A condition that has no result yet does not take tasks from the others.
-    scored = [tasks for condition in ordered if (tasks := scored_tasks(study, condition.name))]
-    tasks = [task for task in scored[0] if all(task in others for others in scored)] if scored else []
+    shared = _shared(study, ordered)
+    tasks = list(dict.fromkeys(task for own in shared.values() for task in own))
     rows = {
-        method: [score_rows(study, condition.name, method, tasks) for condition in ordered]
+        method: [score_rows(study, condition.name, method, shared) for condition in ordered]
         for method in study.method_names
     }
     return AxisResult(
         axis=axis,
         conditions=ordered,
         tasks=tasks,
+        drawn=_counts(shared) if are_drawn(shared) else "",
         scores={method: [_mean(own) for own in series] for method, series in rows.items()},
         by_task={
-            task: {method: [_mean(own, place) for own in series] for method, series in rows.items()}
-            for place, task in enumerate(tasks)
+            task: {method: [_task_mean(own, task) for own in series] for method, series in rows.items()}
+            for task in tasks
         },
         by_factor=_by_factor(study, axis, ordered, tasks, rows),
         kept=_kept({method: (series[0], series[-1]) for method, series in rows.items()}) if numeric else [],
     )
+
+
+def _shared(study: Study, conditions: Sequence[Condition]) -> dict[int, list[str]]:
+    """By seed: the tasks that all conditions score. A condition without any result yet does not take tasks from the
+    others; a seed that has none yet under the first one, which has the fewest tasks, is left out."""
+    begun = [tasks for condition in conditions if (tasks := seed_tasks(study, condition.name))]
+    shared = {
+        seed: [task for task in own if all(task in others[seed] for others in begun if seed in others)]
+        for seed, own in (begun[0].items() if begun else ())
+    }
+    return {seed: own for seed, own in shared.items() if own}
+
+
+def _counts(tasks: SeedTasks) -> str:
+    counts = sorted({len(own) for own in tasks.values()})
+    return " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
 
 
 def _by_factor(
@@ -113,8 +145,8 @@ def _by_factor(
     orders = {seed: drawn_order(suite, seed) for seed in study.seeds}
     parts = np.array_split(np.arange(len(suite)), min(len(suite), MOST_PARTS))
 
-    def score(row: Scores, seed: int, part: Sequence[int]) -> float:
-        found = [row[tasks.index(orders[seed][place])] for place in part if orders[seed][place] in tasks]
+    def score(row: Row, seed: int, part: Sequence[int]) -> float:
+        found = [row.scores[task] for place in part if (task := orders[seed][place]) in row.scores]
         return float(np.mean(found)) if found else math.nan
 
     def series(part: Sequence[int], own: Rows) -> Estimate | None:
@@ -135,11 +167,13 @@ def _part_name(part: Sequence[int], count: int) -> str:
     return f"factor {which}{end}"
 
 
-def _mean(rows: Rows, place: int | None = None) -> Estimate | None:
-    """Of all tasks, or of the one in that place."""
-    if not rows:
-        return None
-    return mean_of(float(row.mean() if place is None else row[place]) for row in rows.values())
+def _mean(rows: Rows) -> Estimate | None:
+    return mean_of_rows(rows) if rows else None
+
+
+def _task_mean(rows: Rows, task: str) -> Estimate | None:
+    found = of_task(rows, task)
+    return mean_of(found.values()) if found else None
 
 
 def _kept(ends: dict[str, tuple[Rows, Rows]]) -> list[Kept]:
@@ -148,8 +182,8 @@ def _kept(ends: dict[str, tuple[Rows, Rows]]) -> list[Kept]:
     return [
         Kept(
             method=method,
-            first=estimate(matrix(first), mean),
-            last=estimate(matrix(last), mean),
+            first=mean_of_rows(first),
+            last=mean_of_rows(last),
             ratio=_ratio(first, last),
             change=changes.get(method),
         )
@@ -162,9 +196,7 @@ def _changes(ends: dict[str, tuple[Rows, Rows]]) -> dict[str, Change]:
     for method, (first, last) in ends.items():
         seeds = sorted(first.keys() & last.keys())
         if len(seeds) >= 2:
-            tested[method] = paired_interval(
-                [float(last[seed].mean()) for seed in seeds], [float(first[seed].mean()) for seed in seeds]
-            )
+            tested[method] = paired_interval([last[seed].mean for seed in seeds], [first[seed].mean for seed in seeds])
     corrected = adjusted([p_value for _, p_value in tested.values()])
     return {
         method: Change(difference=difference, adjusted=p_value, verdict=verdict_of(difference, p_value))
@@ -174,13 +206,13 @@ def _changes(ends: dict[str, tuple[Rows, Rows]]) -> dict[str, Change]:
 
 def _ratio(first: Rows, last: Rows) -> Estimate | None:
     seeds = sorted(first.keys() & last.keys())
-    if len(seeds) < 2 or mean_of(float(first[seed].mean()) for seed in seeds).low <= 0:
+    if len(seeds) < 2 or mean_of(first[seed].mean for seed in seeds).low <= 0:
         return None
-    side_by_side = np.stack([np.concatenate([first[seed], last[seed]]) for seed in seeds])
-    found = estimate(side_by_side, _halves_ratio)
+    found = estimate(np.array([[first[seed].mean, last[seed].mean] for seed in seeds]), _ratio_of_means)
     return found if math.isfinite(found.value) and found.known else None
 
 
-def _halves_ratio(scores: Scores) -> float:
-    half = scores.shape[1] // 2
-    return float(scores[:, half:].mean() / scores[:, :half].mean())
+def _ratio_of_means(ends: Scores) -> float:
+    """Of the second column's mean over the first's."""
+    first, last = ends.mean(axis=0)
+    return float(last / first)

@@ -37,9 +37,8 @@ def _overall(study: Study, result: AxisResult) -> StudyFigure:
         chart=Chart(
             name=f"axis-{result.axis}",
             title=f"Score against {result.axis}",
-            caption=f"Mean normalised score over the {len(result.tasks)} tasks that every condition has, with 95% "
-            "t-intervals over seeds (points stand a little apart so that intervals can be told "
-            f"from each other).{_floor_note(result.scores)}",
+            caption=f"Mean normalised score over {_which_tasks(result)}, with 95% t-intervals over seeds "
+            f"(points stand a little apart so that intervals can be told from each other).{_floor_note(result.scores)}",
             panels=[
                 Panel(
                     draw=_draw(study, result, result.scores, methods, height=3.4, named=True),
@@ -177,6 +176,12 @@ def _described(axis: str, log: bool) -> str:
         "mix": "mix of tasks",
     }.get(axis, axis)
     return f"{name} (logarithmic)" if log else name
+
+
+def _which_tasks(result: AxisResult) -> str:
+    if result.drawn:
+        return f"the tasks that a seed has under every condition ({result.drawn}; every seed draws its own)"
+    return f"the {len(result.tasks)} tasks that every condition has"
 
 
 def _present(points: Points) -> list[str]:

@@ -14,7 +14,7 @@ from mtrl.report.study.figures.figure import StudyFigure
 from mtrl.report.study.figures.scores import by_iqm, rows_height
 from mtrl.report.study.numbers import Field, Numbers, bounds
 from mtrl.report.study.results import ConditionResult
-from mtrl.report.study.scores import matrix, mean_of
+from mtrl.report.study.scores import mean_of, of_task
 from mtrl.report.words import number
 
 _STYLES = {
@@ -30,17 +30,18 @@ def tasks_figure(result: ConditionResult, name: str) -> StudyFigure | None:
     if not scored:
         return None
     methods, tasks = [entry.method for entry in scored], result.tasks
-    values = np.stack([matrix(entry.rows).mean(axis=0) for entry in scored], axis=1)
+    found = [[mean_of(of_task(entry.rows, task).values()) for entry in scored] for task in tasks]
+    values = np.array([[shown.value for shown in row] for row in found])
     colours = colormaps["cividis"]
 
     def draw(axes: Axes) -> None:
-        shown = np.clip(values, 0.0, 1.0)
+        shown = np.clip(np.nan_to_num(values), 0.0, 1.0)
         axes.pcolormesh(shown, cmap=colours, vmin=0.0, vmax=1.0, edgecolors=PAPER, linewidth=1.5)
         for row, column in np.ndindex(*values.shape):
             axes.text(
                 column + 0.5,
                 row + 0.5,
-                number(float(values[row, column])),
+                number(float(values[row, column])) if math.isfinite(values[row, column]) else "–",
                 ha="center",
                 va="center",
                 fontsize=8,
@@ -68,14 +69,9 @@ def tasks_figure(result: ConditionResult, name: str) -> StudyFigure | None:
         numbers=Numbers(
             columns=("task", "method", "score", "low", "high", "seeds"),
             rows=[
-                (
-                    task,
-                    entry.method,
-                    *bounds(mean_of(float(row[place]) for row in entry.rows.values())),
-                    len(entry.rows),
-                )
-                for place, task in enumerate(tasks)
-                for entry in scored
+                (task, entry.method, *bounds(shown), len(of_task(entry.rows, task)))
+                for task, row in zip(tasks, found, strict=True)
+                for entry, shown in zip(scored, row, strict=True)
             ],
         ),
     )

@@ -1,22 +1,23 @@
 """Numbers that the page's figures are made of, worked out by hand."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mtrl.report.study import write_study_report
 from mtrl.report.study.against import task_differences
 from mtrl.report.study.curves import score_curve
 from mtrl.report.study.folder import Study, load_study
 from mtrl.report.study.results import condition_result
-from mtrl.report.study.scores import estimate, matrix
+from mtrl.report.study.scores import Row, estimate, matrix
 from mtrl.report.study.series import series
 from mtrl.report.study.stress import axis_results
 from mtrl.study import conditions
 from mtrl.study.statistics.aggregates import AGGREGATES
-from tests.mtrl.report.study.synthetic import TASKS, Grid, Record, cells, flat, spread, write_study
+from tests.mtrl.report.study.synthetic import TASKS, Grid, Record, bare, cells, flat, spread, write_study
 
 Scored = Callable[[str, str, int, str], float]
 
@@ -28,6 +29,11 @@ def study_of(folder: Path, grid: Grid, score: Scored) -> Study:
         for task, entry in record["evaluation"]["tasks"].items():
             entry["score"] = score(record["condition"], record["method"], record["seed"], task)
     return load_study(write_study(folder, grid, records))
+
+
+def of_all(grid: Grid) -> dict[int, Sequence[str]]:
+    """Every seed has the grid's tasks."""
+    return dict.fromkeys(grid.seeds, grid.tasks)
 
 
 def test_intervals_count_a_seed_once_however_many_tasks_it_has() -> None:
@@ -133,16 +139,60 @@ def test_the_tasks_of_a_large_suite_are_divided_into_five_parts(tmp_path: Path) 
 
 
 def test_an_axis_counts_the_tasks_that_all_its_conditions_have(tmp_path: Path) -> None:
-    numbers = [{"name": f"tasks-{count}", "axis": "tasks", "value": count, "settings": {}} for count in (2, 4)]
-    grid = Grid(methods=("mean", "b"), seeds=(0, 1), conditions=numbers)
+    mixes = [{"name": f"mix-{name}", "axis": "mix", "value": name, "settings": {}} for name in ("few", "all")]
+    grid = Grid(methods=("mean", "b"), seeds=(0, 1), conditions=mixes)
     records = cells(grid, lambda method, condition, task: 0.5, unscored=False)
     for record in records:
-        if record["condition"] == "tasks-2":
+        if record["condition"] == "mix-few":
             for task in TASKS[2:]:
                 del record["evaluation"]["tasks"][task]
     (axis,) = axis_results(load_study(write_study(tmp_path / "x", grid, records)))
-    assert axis.tasks == list(TASKS[:2])
-    assert [condition.value for condition in axis.conditions] == [2, 4]
+    assert axis.tasks == list(TASKS[:2]) and not axis.drawn
+    assert [condition.value for condition in axis.conditions] == ["few", "all"]
+
+
+def drawn_study(folder: Path, counts: Sequence[int], left_out: Sequence[tuple[str, str, int]] = ()) -> Study:
+    """A task's score is its place, and 0.1 more for method b; each of three seeds draws its own tasks."""
+    numbers = [{"name": f"tasks-{count}", "axis": "tasks", "value": count, "settings": {}} for count in counts]
+    grid = Grid(methods=("mean", "b"), seeds=(0, 1, 2), conditions=numbers)
+    records = bare(cells(grid, flat({}), without=left_out))
+    for record in records:
+        count = int(record["condition"].partition("-")[2])
+        kept = conditions.number_of_tasks(count).settings_of(record["seed"], TASKS)["play.only"]
+        tasks = record["evaluation"]["tasks"]
+        gain = (0.1 if record["method"] == "b" else 0.0) + 0.01 * record["seed"]
+        record["evaluation"]["tasks"] = {
+            task: {**tasks[task], "score": TASKS.index(task) + gain} for task in tasks if task in kept
+        }
+    return load_study(write_study(folder, grid, records))
+
+
+def test_every_seed_is_scored_on_the_tasks_that_it_has_drawn(tmp_path: Path) -> None:
+    study = drawn_study(tmp_path / "x", (2, 3))
+    drawn = {seed: conditions.drawn_order(TASKS, seed)[:2] for seed in study.seeds}
+    assert len({frozenset(own) for own in drawn.values()}) > 1  # otherwise nothing is tested
+    expected = [sum(TASKS.index(task) for task in own) / 2 + 0.01 * seed for seed, own in drawn.items()]
+    result = condition_result(study, "tasks-2")
+    assert result.drawn and set(result.methods["mean"].rows) == {0, 1, 2}
+    assert result.methods["mean"].aggregates["mean"].value == pytest.approx(sum(expected) / 3)
+    difference = result.methods["b"].difference
+    assert difference is not None and difference.difference.value == pytest.approx(0.1) and difference.pairs == 3
+    (axis,) = axis_results(study)  # in pairs of a seed's two tasks, also where it has three
+    assert axis.drawn == "2"
+    for points in (axis.scores["mean"][0], axis.scores["mean"][1]):
+        assert points is not None and points.value == pytest.approx(sum(expected) / 3)
+    assert [entry.change is not None and entry.change.difference.value for entry in axis.kept] == [0.0, 0.0]
+    write_study_report(tmp_path / "x")
+    assert len(list((tmp_path / "x" / "report-figures").glob("scores-tasks-2.csv"))) == 1
+
+
+def test_a_seed_counts_along_the_number_of_tasks_once_its_smallest_number_is_known(tmp_path: Path) -> None:
+    left_out = [("tasks-2", method, 2) for method in ("mean", "b")]
+    (axis,) = axis_results(drawn_study(tmp_path / "x", (2, 3), left_out))
+    drawn = {seed: conditions.drawn_order(TASKS, seed)[:2] for seed in (0, 1)}
+    expected = [sum(TASKS.index(task) for task in own) / 2 + 0.01 * seed for seed, own in drawn.items()]
+    for point in axis.scores["mean"]:
+        assert point is not None and point.value == pytest.approx(sum(expected) / 2)
 
 
 def test_task_differences_from_the_baseline_are_paired_and_those_from_single_agents_are_not(tmp_path: Path) -> None:
@@ -166,7 +216,7 @@ def test_a_curve_is_the_mean_over_tasks_then_seeds(tmp_path: Path) -> None:
             {"steps": 100 * k, "updates": k, "seconds": 10.0 * k, "tasks": {TASKS[0]: k * first, TASKS[1]: k * second}}
             for k in (1, 2)
         ]
-    curve = score_curve(load_study(write_study(tmp_path / "x", grid, records)), "plain", "mean", grid.tasks)
+    curve = score_curve(load_study(write_study(tmp_path / "x", grid, records)), "plain", "mean", of_all(grid))
     assert curve is not None
     assert curve.value.tolist() == pytest.approx([0.45, 0.9])
     assert (curve.steps.tolist(), curve.updates.tolist(), curve.seconds.tolist()) == ([100, 200], [1, 2], [10, 20])
@@ -179,7 +229,7 @@ def test_seeds_evaluated_at_other_steps_are_compared_where_all_have_some(tmp_pat
         record["curve"] = [
             {"steps": s, "updates": s, "seconds": float(s), "tasks": {TASKS[0]: s / 1000}} for s in steps
         ]
-    curve = score_curve(load_study(write_study(tmp_path / "x", grid, records)), "plain", "mean", grid.tasks)
+    curve = score_curve(load_study(write_study(tmp_path / "x", grid, records)), "plain", "mean", of_all(grid))
     assert curve is not None and (curve.steps[0], curve.steps[-1]) == (50, 200)
     assert curve.value.tolist() == pytest.approx((curve.steps / 1000).tolist())  # both seeds are on one line
 
@@ -198,4 +248,4 @@ def test_a_series_without_numbers_is_none() -> None:
 
 
 def test_the_matrix_of_scores_is_in_the_order_of_the_seeds() -> None:
-    assert matrix({3: np.array([3.0]), 1: np.array([1.0])}).tolist() == [[1.0], [3.0]]
+    assert matrix({3: Row({"a": 3.0, "b": 4.0}), 1: Row({"a": 1.0, "b": 2.0})}).tolist() == [[1.0, 2.0], [3.0, 4.0]]
