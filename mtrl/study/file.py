@@ -40,6 +40,9 @@ _KEYS = (
     *("suite", "steps", "seeds", "methods", "conditions", "settings"),
     *("search", "evaluate_trials", "baseline"),
 )
+SEEDS = 5
+"""Unless said otherwise; so are the trials."""
+EVALUATE_TRIALS = 100
 AXES: dict[str, Callable[[Any], Condition]] = {
     "spread": conditions.spread,
     "frequency": conditions.frequency,
@@ -75,9 +78,9 @@ def load_study(path: Path) -> Study:
             suite=suite,
             methods=tuple(map(method_of, tree["methods"])),
             conditions=conditions_of(tree.get("conditions", {})),
-            seeds=seeds_of(tree.get("seeds", 5)),
+            seeds=seeds_of(tree.get("seeds", SEEDS)),
             steps=int(tree["steps"]),
-            evaluate_trials=int(tree.get("evaluate_trials", 100)),
+            evaluate_trials=int(tree.get("evaluate_trials", EVALUATE_TRIALS)),
             settings=placed(tree.get("settings", {})),
             search=searched(tree.get("search", {})),
             baseline=str(tree.get("baseline", "")),

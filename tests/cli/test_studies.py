@@ -135,6 +135,32 @@ def test_a_study_file_says_the_same_and_has_methods_of_its_own(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["compare", "FILE", "--seeds", "9", "--methods", "mean", "--steps", "5"], "--methods, --seeds, --steps"),
+        (["compare", "FILE", "--seeds", "5"], "--seeds"),  # the default, but the file may say another number
+        (["compare", "FILE", "--evaluate-trials", "100", "--set", "width=3"], "--evaluate-trials, --set"),
+        (["stress", "FILE", "--spread", "1,10"], "--spread"),
+    ],
+)
+def test_flags_beside_a_study_file_are_refused_by_name(
+    arguments: list[str], named: str, call: Call, tmp_path: Path
+) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(STUDY)
+    words = [str(file) if word == "FILE" else word for word in arguments]
+    answer = call(*words, "--dry-run", "--out", tmp_path / "x")
+    assert answer.code == 2 and f"{file} is a whole study, found {named} beside it" in answer.message
+
+
+def test_where_a_study_file_runs_may_be_said_beside_it(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(STUDY)
+    words = ["--out", tmp_path / "x", "--executor", "here", "--workers", "1", "--retry-failed", "--dry-run"]
+    assert "12 cells of 50,000 steps" in call("compare", file, *words).out
+
+
+@pytest.mark.parametrize(
     ("old", "new", "says"),
     [
         ("steps: 50000\n", "", "steps is missing"),
