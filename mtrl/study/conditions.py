@@ -33,7 +33,7 @@ class Condition:
     """Settings that every seed has, by their place."""
 
     def settings_of(self, seed: int, tasks: Sequence[str]) -> dict[str, Any]:
-        """The settings for a seed, on a suite of these tasks."""
+        """The settings for a seed, of a run that has these tasks without the condition."""
         drawn = {} if self.axis not in _DRAWN else _DRAWN[self.axis](self.value, drawn_order(tasks, seed))
         return {**drawn, **self.settings}
 
@@ -117,7 +117,7 @@ def drawn_order(tasks: Sequence[str], seed: int) -> list[str]:
     It is the same for all methods and all values of an axis.
 
     Args:
-        tasks: all of the suite, in its order.
+        tasks: all that a run has without the condition, in its order: that in which it is evaluated on them.
     """
     order = np.random.default_rng([seed, 0xC0]).permutation(len(tasks))
     return [tasks[i] for i in order]
@@ -133,7 +133,7 @@ def _frequency(ratio: Any, tasks: list[str]) -> dict[str, Any]:
 
 def _tasks(count: Any, tasks: list[str]) -> dict[str, Any]:
     if count > len(tasks):
-        raise ValueError(f"tasks: the suite has {len(tasks)}, found {count}")
+        raise ValueError(f"tasks: there are {len(tasks)}, found {count}")
     return {"play.only": tuple(tasks[:count])}
 
 

@@ -13,7 +13,7 @@ from mtrl.config import RunConfig
 from mtrl.presets import preset
 from mtrl.study.conditions import PLAIN, Condition
 from mtrl.study.methods import Method
-from mtrl.study.settings import with_settings
+from mtrl.study.settings import full_place, with_settings
 from tasks.registry import load_suite
 
 FILE = "study.json"
@@ -148,8 +148,13 @@ class Study:
         """Names of the suite's tasks."""
         return load_suite(self.suite).task_names
 
+    def active_tasks(self, config: RunConfig) -> tuple[str, ...]:
+        """Names of the tasks that a run has, in the order in which it is evaluated on them."""
+        return config.play.only or self.tasks()
+
     def config(self, cell: Cell) -> RunConfig:
-        """The configuration of a cell's run.
+        """The configuration of a cell's run. What its condition draws, it draws over the tasks that the run would have
+        without it.
 
         Raises:
             ValueError: settings that do not exist or do not go together.
@@ -161,17 +166,17 @@ class Study:
             **self.settings,
             **self.method(cell.method).settings,
             **dict(cell.choice),
-            **self.condition(cell.condition).settings_of(cell.seed, self.tasks()),
-            "loop.seed": cell.seed,
         }
-        return with_settings(config, settings)
+        reduced = with_settings(config, {p: v for p, v in settings.items() if full_place(p) == "play.only"})
+        drawn = self.condition(cell.condition).settings_of(cell.seed, self.active_tasks(reduced))
+        return with_settings(config, {**settings, **drawn, "loop.seed": cell.seed})
 
     def runs(self, cell: Cell) -> dict[str, RunConfig]:
         """The runs of a cell by their folder's name: one, or one a task with its share of the steps."""
         config = self.config(cell)
         if not self.method(cell.method).alone:
             return {"run": config}
-        tasks = config.play.only or self.tasks()
+        tasks = self.active_tasks(config)
         share = shortened(config, self.steps // len(tasks))
         return {task: with_settings(share, {"play.only": (task,)}) for task in tasks}
 

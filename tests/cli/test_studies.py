@@ -73,7 +73,7 @@ def test_the_command_can_be_said_again() -> None:
         (["compare", "popgym-quick", "--steps", "10", "--set", "start_steps=500"], "must exceed start_steps 500"),
         (["compare", "popgym-quick", "--baseline", "popart", "--methods", "mean"], "the baseline 'popart' is none of"),
         (["stress", "popgym-quick", "--scales", "RepeatFrst=2"], "has no task 'RepeatFrst'; did you mean"),
-        (["stress", "popgym-quick", "--tasks", "9"], "tasks: the suite has 5, found 9"),
+        (["stress", "popgym-quick", "--tasks", "9"], "tasks: there are 5, found 9"),
         (["stress", "popgym-quick", "--spread", "0.1"], "spread: expected ratios of at least 1, found 0.1"),
         (["stress", "popgym-quick", "--spread", "1,x"], "spread: expected a number, found 'x'"),
         (["compare", "popgym-quick", "--workers", "0"], "--workers: expected at least 1, found 0"),

@@ -35,7 +35,7 @@ def test_which_task_has_which_factor_depends_on_the_seed_alone() -> None:
 def test_more_tasks_have_those_of_fewer() -> None:
     few, many = (set(number_of_tasks(n).settings_of(5, TASKS)["play.only"]) for n in (2, 3))
     assert few < many and len(many) == 3
-    with pytest.raises(ValueError, match="tasks: the suite has 4, found 5"):
+    with pytest.raises(ValueError, match="tasks: there are 4, found 5"):
         number_of_tasks(5).settings_of(0, TASKS)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mtrl.presets import preset
-from mtrl.study.conditions import PLAIN, spread, width
+from mtrl.study.conditions import PLAIN, drawn_order, frequency, number_of_tasks, spread, width
 from mtrl.study.folder import TUNING, StudyFolder, best_choices
 from mtrl.study.methods import Method, find_method
 from mtrl.study.study import Cell, Study, StudyError, check_study, extended, from_json, shortened, to_json
@@ -30,6 +30,21 @@ def test_a_shorter_run_explores_in_proportion() -> None:
     assert half.collect.explore_steps * 2 == whole.collect.explore_steps
     assert half.collect.start_steps * 2 == whole.collect.start_steps
     assert shortened(whole, 400_000).collect.start_steps == whole.collect.start_steps
+
+
+def test_what_a_condition_draws_is_drawn_over_the_tasks_that_are_played() -> None:
+    """Otherwise tasks that nobody plays take factors, and those that remain are less far apart than the ratio says."""
+    three = ("PositionOnlyCartPoleEasy", "RepeatFirstEasy", "HigherLowerEasy")
+    grid = dataclasses.replace(
+        QUICK, settings={"play.only": three}, conditions=(spread(1000.0), number_of_tasks(2), frequency(10.0))
+    )
+    for seed in range(6):
+        play = grid.config(Cell("spread-1000", "mean", seed)).play
+        order = drawn_order(three, seed)  # as the report puts the factors to the tasks that it finds evaluated
+        assert play.only == three and sorted(order, key=play.reward_scales.__getitem__) == order
+        assert max(play.reward_scales.values()) / min(play.reward_scales.values()) == pytest.approx(1000.0)
+        assert set(grid.config(Cell("frequency-10", "mean", seed)).play.weights) == set(three)
+        assert grid.config(Cell("tasks-2", "mean", seed)).play.only == tuple(order[:2])
 
 
 def test_agents_of_single_tasks_share_the_steps() -> None:
