@@ -152,7 +152,9 @@ def _axis(axis: AxisResult, figures: list[StudyFigure], beside: str) -> str:
         note = (
             f"Mean score at {axis.axis} {last} over that at {axis.axis} {first}, with a 95% interval (bootstrap of "
             f"whole runs, Student's t); a dash where the score at {first} is not told apart from 0. Change: paired by "
-            "seed, its verdict corrected for the number of methods."
+            f"seed, its verdict corrected for the number of methods. The last columns: that change minus the change of "
+            f"{axis.baseline or 'a baseline'}, paired by seed and corrected in the same way; above 0 the method loses "
+            "less, or gains more. All numbers of a row are of the seeds that have both conditions."
         )
         sections.insert(
             1,

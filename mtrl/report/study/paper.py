@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mtrl.report.study.against import ALONE, TaskDifference
 from mtrl.report.study.findings import ConditionFindings, Findings
+from mtrl.report.study.kept import Change
 from mtrl.report.study.results import ConditionResult, MethodResult
 from mtrl.report.study.scores import mean_of, of_task
 from mtrl.report.study.stress import AxisResult
@@ -17,6 +18,10 @@ from mtrl.study.statistics.estimate import Estimate
 _UNKNOWN = "–"
 _APART = "*"
 _INTERVALS = "95% t-intervals over seeds"
+_CHANGES = (
+    f" Change: from first to last, paired by seed; {_APART} there, too: told apart from 0 after Holm's correction for "
+    "the methods of the column."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,19 +111,16 @@ def _along(axis: AxisResult, results: Sequence[ConditionResult]) -> Printed:
         cells = [_shown(shown) + _star(entry.standing) for shown, entry in zip(estimates, own, strict=True)]
         if axis.kept:
             entry = kept.get(method)
-            change = entry.change if entry else None
-            cells += [
-                _shown(entry.ratio if entry else None),
-                _shown(change.difference if change else None, signed) + _star(change.verdict if change else ""),
-            ]
+            cells += [_shown(entry.ratio if entry else None), _change(entry.change if entry else None)]
+            cells += [_change(entry.against if entry else None)] if axis.baseline else []
         rows.append([method, *cells, *_cost(own[0])])
     ends = ["share kept", "change"] if axis.kept else []
+    ends += [f"change minus that of {axis.baseline}"] if axis.kept and axis.baseline else []
     return Printed(
         title=f"Mean score by {axis.axis}",
         head=["method", *(result.title for result in results), *ends, *_COST],
         rows=rows,
-        note=f"{_INTERVALS}. {_told_apart(results[0])}{' Change: from first to last.' if ends else ''} "
-        f"Cost: at {results[0].title}.",
+        note=f"{_INTERVALS}. {_told_apart(results[0])}{_CHANGES if ends else ''} Cost: at {results[0].title}.",
     )
 
 
@@ -173,6 +175,10 @@ def _by_task(found: ConditionFindings) -> Iterator[Printed]:
             ],
             note=f"95% intervals. {_APART}: told apart from 0 after Holm's correction for all {len(differences)}.",
         )
+
+
+def _change(change: Change | None) -> str:
+    return _UNKNOWN if change is None else _shown(change.difference, signed) + _star(change.verdict)
 
 
 def _task_difference(found: TaskDifference | None) -> str:

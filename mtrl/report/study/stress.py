@@ -12,15 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtrl.report.study.folder import Condition, Study
-from mtrl.report.study.results import verdict_of
+from mtrl.report.study.kept import Kept, kept
 from mtrl.report.study.scores import (
     Row,
     Rows,
     SeedTasks,
-    adjusted,
     all_tasks,
     are_drawn,
-    estimate,
     mean_of,
     mean_of_rows,
     of_task,
@@ -28,38 +26,10 @@ from mtrl.report.study.scores import (
     seed_tasks,
 )
 from mtrl.study.conditions import FACTORS, drawn_order
-from mtrl.study.statistics.aggregates import Scores
-from mtrl.study.statistics.comparisons import Verdict
 from mtrl.study.statistics.estimate import Estimate
-from mtrl.study.statistics.student import paired_interval
 
 MOST_PARTS = 5
 """Into which a suite's tasks are divided by their factors."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """What became of a method's mean score, in pairs of equal seeds."""
-
-    difference: Estimate
-    adjusted: float
-    """p-value, corrected (Holm) for the number of methods; so is `verdict`."""
-    verdict: Verdict
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """A method from one end of the axis to the other."""
-
-    method: str
-    first: Estimate
-    """Mean score at the smallest value."""
-    last: Estimate
-    """At the largest."""
-    ratio: Estimate | None
-    """`last` over `first`; None where the first score cannot be told from 0 or less, or where a seed is alone."""
-    change: Change | None
-    """`last` minus `first`; None without two seeds in common."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +37,7 @@ class AxisResult:
     """All methods along one axis."""
 
     axis: str
+    baseline: str | None
     conditions: list[Condition]
     """In the order of their values, where these are numbers."""
     tasks: list[str]
@@ -107,6 +78,7 @@ def _axis(study: Study, axis: str, conditions: list[Condition]) -> AxisResult:
     }
     return AxisResult(
         axis=axis,
+        baseline=study.baseline,
         conditions=ordered,
         tasks=tasks,
         drawn=_counts(shared) if are_drawn(shared) else "",
@@ -116,7 +88,9 @@ def _axis(study: Study, axis: str, conditions: list[Condition]) -> AxisResult:
             for task in tasks
         },
         by_factor=_by_factor(study, axis, ordered, tasks, rows),
-        kept=_kept({method: (series[0], series[-1]) for method, series in rows.items()}) if numeric else [],
+        kept=kept({method: (series[0], series[-1]) for method, series in rows.items()}, study.baseline)
+        if numeric
+        else [],
     )
 
 
@@ -174,45 +148,3 @@ def _mean(rows: Rows) -> Estimate | None:
 def _task_mean(rows: Rows, task: str) -> Estimate | None:
     found = of_task(rows, task)
     return mean_of(found.values()) if found else None
-
-
-def _kept(ends: dict[str, tuple[Rows, Rows]]) -> list[Kept]:
-    both = {method: pair for method, pair in ends.items() if pair[0] and pair[1]}
-    changes = _changes(both)
-    return [
-        Kept(
-            method=method,
-            first=mean_of_rows(first),
-            last=mean_of_rows(last),
-            ratio=_ratio(first, last),
-            change=changes.get(method),
-        )
-        for method, (first, last) in both.items()
-    ]
-
-
-def _changes(ends: dict[str, tuple[Rows, Rows]]) -> dict[str, Change]:
-    tested: dict[str, tuple[Estimate, float]] = {}
-    for method, (first, last) in ends.items():
-        seeds = sorted(first.keys() & last.keys())
-        if len(seeds) >= 2:
-            tested[method] = paired_interval([last[seed].mean for seed in seeds], [first[seed].mean for seed in seeds])
-    corrected = adjusted([p_value for _, p_value in tested.values()])
-    return {
-        method: Change(difference=difference, adjusted=p_value, verdict=verdict_of(difference, p_value))
-        for (method, (difference, _)), p_value in zip(tested.items(), corrected, strict=True)
-    }
-
-
-def _ratio(first: Rows, last: Rows) -> Estimate | None:
-    seeds = sorted(first.keys() & last.keys())
-    if len(seeds) < 2 or mean_of(first[seed].mean for seed in seeds).low <= 0:
-        return None
-    found = estimate(np.array([[first[seed].mean, last[seed].mean] for seed in seeds]), _ratio_of_means)
-    return found if math.isfinite(found.value) and found.known else None
-
-
-def _ratio_of_means(ends: Scores) -> float:
-    """Of the second column's mean over the first's."""
-    first, last = ends.mean(axis=0)
-    return float(last / first)

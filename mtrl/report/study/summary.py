@@ -5,11 +5,12 @@ All else is "not distinguishable", with the differences that its interval still 
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mtrl.report.study.against import ALONE, TaskDifference
 from mtrl.report.study.findings import Findings
 from mtrl.report.study.folder import Study
+from mtrl.report.study.kept import Change
 from mtrl.report.study.results import ConditionResult, MethodResult
 from mtrl.report.study.scores import FEW, mean_of
 from mtrl.report.study.series import mean_over_training
@@ -182,23 +183,50 @@ def _by_method(entries: Sequence[TaskDifference], tasks: int) -> str:
 
 
 def _axis(axis: AxisResult) -> Iterator[str]:
-    tested = [(entry.method, entry.change) for entry in axis.kept if entry.change is not None]
-    if not tested:
-        return
-    first, last = axis.conditions[0].label, axis.conditions[-1].label
-    where = f"from {axis.axis} {first} to {last}"
-    how = f" (mean score, paired by seed{_correction(len(tested), 'methods')})"
-    for verdict, what in (("worse", "Score lost"), ("better", "Score gained")):
+    where = f"from {axis.axis} {axis.conditions[0].label} to {axis.conditions[-1].label}"
+    yield from _moved(
+        [(entry.method, entry.change) for entry in axis.kept if entry.change is not None],
+        where=where,
+        how="mean score, paired by seed",
+        said={"worse": "Score lost", "better": "Score gained"},
+        same="No change told apart",
+    )
+    yield from _moved(
+        [(entry.method, entry.against) for entry in axis.kept if entry.against is not None],
+        where=where,
+        how=f"its change minus that of {axis.baseline}, paired by seed",
+        said={
+            "better": f"Comes off better than {axis.baseline}",
+            "worse": f"Comes off worse than {axis.baseline}",
+        },
+        same=f"Change not told apart from that of {axis.baseline}",
+    )
+
+
+def _moved(
+    tested: Sequence[tuple[str, Change]], *, where: str, how: str, said: Mapping[str, str], same: str
+) -> Iterator[str]:
+    """Changes in sentences.
+
+    Args:
+        tested: by method.
+        where: from which condition to which.
+        how: what is tested.
+        said: for the verdicts "better" and "worse", in the order in which they are told.
+        same: for those that are not told apart.
+    """
+    how = f" ({how}{_correction(len(tested), 'methods')})"
+    for verdict, what in said.items():
         moved = [(method, found.difference) for method, found in tested if found.verdict == verdict]
         moved.sort(key=lambda entry: -abs(entry[1].value))
         if moved:
             yield f"{what} {where}{how}: {listed([f'{method} {change(shown)}' for method, shown in moved])}."
             how = ""
-    same = [(method, found.difference) for method, found in tested if found.verdict == "not distinguishable"]
-    if same:
-        named = [f"{method} ({signed(shown.low)} to {signed(shown.high)})" for method, shown in same]
+    left = [(method, found.difference) for method, found in tested if found.verdict == "not distinguishable"]
+    if left:
+        named = [f"{method} ({signed(shown.low)} to {signed(shown.high)})" for method, shown in left]
         allow = "in brackets, what the 95% intervals allow, each taken alone"
-        yield f"No change told apart {where}{how}: {listed(named)}; {allow}."
+        yield f"{same} {where}{how}: {listed(named)}; {allow}."
 
 
 def _conflict(study: Study, result: ConditionResult) -> Iterator[str]:

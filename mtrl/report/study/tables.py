@@ -1,10 +1,11 @@
 """The tables of a study's page, each with the same numbers for its CSV file."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from mtrl.report.study.folder import Study
+from mtrl.report.study.kept import Change
 from mtrl.report.study.numbers import Field, Numbers, bounds
 from mtrl.report.study.results import ConditionResult, MethodResult, Standing
 from mtrl.report.study.scores import finite, mean_of
@@ -90,37 +91,43 @@ def main_numbers(results: Sequence[ConditionResult]) -> Numbers:
 
 def kept_table(result: AxisResult) -> str:
     """What is left of each method's score at the axis' largest value."""
-    first, last = result.conditions[0].title, result.conditions[-1].title
+    first, last, base = result.conditions[0].title, result.conditions[-1].title, result.baseline or "baseline"
     head = ["method", f"mean at {first}", f"mean at {last}", "share kept", "change", "told apart (Holm)"]
-    rows: list[tuple[str, list[Cell]]] = []
-    for entry in result.kept:
-        change = entry.change
-        verdict = {"better": "gains", "worse": "loses"}.get(change.verdict, change.verdict) if change else ""
-        kind = _KIND.get(change.verdict, "open") if change else "open"
-        rows.append(
-            (
-                entry.method,
-                [
-                    _estimate(entry.first),
-                    _estimate(entry.last),
-                    _estimate(entry.ratio),
-                    _estimate(change.difference if change else None, sign=True),
-                    (f'<span class="{kind}">{verdict}</span>' if change else "too few seeds", verdict),
-                ],
-            )
+    head += [f"change minus that of {base}", f"against {base} (Holm)"]
+    rows: list[tuple[str, list[Cell]]] = [
+        (
+            entry.method,
+            [
+                _estimate(entry.first),
+                _estimate(entry.last),
+                _estimate(entry.ratio),
+                *_change(entry.change, {"better": "gains", "worse": "loses"}),
+                *([("–", None), ("baseline", "")] if entry.method == result.baseline else _change(entry.against, {})),
+            ],
         )
+        for entry in result.kept
+    ]
     return sortable(head, rows)
+
+
+def _change(change: Change | None, words: Mapping[str, str]) -> list[Cell]:
+    """A change, and what may be said of it."""
+    if change is None:
+        return [_estimate(None), ("too few seeds", "")]
+    verdict = words.get(change.verdict, change.verdict)
+    told = f'<span class="{_KIND.get(change.verdict, "open")}">{verdict}</span>'
+    return [_estimate(change.difference, sign=True), (told, verdict)]
 
 
 def kept_numbers(result: AxisResult) -> Numbers:
     """The same as CSV."""
-    names = ("first", "last", "share_kept", "change")
+    names = ("first", "last", "share_kept")
     return Numbers(
         columns=[
             "method",
             *(f"{name}{end}" for name in names for end in ("", "_low", "_high")),
-            "p_value_holm",
-            "verdict",
+            *("change", "change_low", "change_high", "p_value_holm", "verdict"),
+            *("against", "against_low", "against_high", "against_p_value_holm", "against_verdict"),
         ],
         rows=[
             [
@@ -128,13 +135,18 @@ def kept_numbers(result: AxisResult) -> Numbers:
                 *bounds(entry.first),
                 *bounds(entry.last),
                 *bounds(entry.ratio),
-                *bounds(entry.change.difference if entry.change else None),
-                entry.change.adjusted if entry.change else None,
-                entry.change.verdict if entry.change else None,
+                *_change_numbers(entry.change),
+                *_change_numbers(entry.against),
             ]
             for entry in result.kept
         ],
     )
+
+
+def _change_numbers(change: Change | None) -> list[Field]:
+    if change is None:
+        return [None] * 5
+    return [*bounds(change.difference), change.adjusted, change.verdict]
 
 
 def returns(study: Study, result: ConditionResult) -> dict[str, dict[str, Estimate]]:

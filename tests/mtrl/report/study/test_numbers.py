@@ -6,17 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from mtrl.report.study import write_study_report
 from mtrl.report.study.against import task_differences
 from mtrl.report.study.curves import score_curve
+from mtrl.report.study.findings import findings
 from mtrl.report.study.folder import Study, load_study
+from mtrl.report.study.paper import printed
 from mtrl.report.study.results import condition_result
 from mtrl.report.study.scores import Row, estimate, matrix
 from mtrl.report.study.series import series
 from mtrl.report.study.stress import axis_results
+from mtrl.report.study.summary import summary
 from mtrl.study import conditions
 from mtrl.study.statistics.aggregates import AGGREGATES
+from mtrl.study.statistics.holm import holm
 from tests.mtrl.report.study.synthetic import TASKS, Grid, Record, bare, cells, flat, spread, write_study
 
 Scored = Callable[[str, str, int, str], float]
@@ -101,6 +106,36 @@ def test_the_share_kept_is_the_ratio_of_the_means(tmp_path: Path) -> None:
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx((0.5, 0.5, 0.5))  # every seed keeps half
     assert change.difference.value == pytest.approx(-0.4) and change.verdict == "worse"
     assert kept["zero"].ratio is None  # nothing to keep
+
+
+def test_whether_a_method_loses_less_than_the_baseline_is_tested_in_pairs(tmp_path: Path) -> None:
+    """Both lose; what a seed does to the changes of both alike is far more than by how much they differ."""
+    grid = Grid(methods=("mean", "firm", "soft"), seeds=(0, 1, 2, 3), tasks=TASKS[:1], conditions=spread(1, 100))
+
+    def score(condition: str, method: str, seed: int, task: str) -> float:
+        own = {"mean": 0.0, "firm": 0.05 + 0.002 * (seed % 2), "soft": -0.05 + 0.003 * (seed % 2)}[method]
+        return 0.8 if condition == "spread-1" else 0.5 + own + (0.2, -0.3, 0.1, 0.0)[seed]
+
+    study = study_of(tmp_path / "x", grid, score)
+    (axis,) = axis_results(study)
+    found = {entry.method: entry for entry in axis.kept}
+    assert {e.change.verdict for e in axis.kept if e.change} == {"not distinguishable"}  # seeds hide each change
+    assert found["mean"].against is None
+    firm, soft = found["firm"].against, found["soft"].against
+    assert firm is not None and firm.verdict == "better" and firm.difference.value == pytest.approx(0.051)
+    assert soft is not None and soft.verdict == "worse" and soft.difference.value == pytest.approx(-0.0485)
+    p_values = [
+        stats.ttest_1samp([0.05, 0.052, 0.05, 0.052], 0).pvalue,
+        stats.ttest_1samp([-0.05, -0.047] * 2, 0).pvalue,
+    ]
+    assert [firm.adjusted, soft.adjusted] == pytest.approx(holm(p_values).tolist())
+    told = " ".join(summary(findings(study))[""])
+    how = "its change minus that of mean, paired by seed, with Holm's correction for 2 methods"
+    assert f"Comes off better than mean from spread 1 to 100 ({how}): firm +0.05 (95%" in told
+    assert "Comes off worse than mean from spread 1 to 100: soft −0.05 (95%" in told
+    table = next(table for table in printed(findings(study)) if table.title == "Mean score by spread")
+    row = dict(zip(table.head, table.rows[1], strict=True))
+    assert row["change minus that of mean"].startswith("+0.05 (") and row["change minus that of mean"].endswith("*")
 
 
 def test_scores_are_put_together_by_the_factors_that_the_seeds_drew(tmp_path: Path) -> None:

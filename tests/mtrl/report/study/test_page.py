@@ -200,6 +200,10 @@ def test_the_score_kept_is_that_of_the_ends(stressed: Written) -> None:
     kept = {row["method"]: row for row in stressed.csv("axis-spread-kept")}
     shown = stressed.table(2)
     for method, row in kept.items():
+        assert (row["against"] == "") == (method == "mean")
+        against = float(row["change"]) - float(kept["mean"]["change"])
+        assert method == "mean" or float(row["against"]) == pytest.approx(against)
+        assert method == "mean" or f"{against:+.2f}".replace("-", "−") in shown[method]["change minus that of mean"]
         assert float(row["share_kept"]) == pytest.approx(float(row["last"]) / float(row["first"]))
         assert float(row["change"]) == pytest.approx(float(row["last"]) - float(row["first"]))
         assert _numbers(shown[method]["share kept"])[0] == pytest.approx(float(row["share_kept"]), abs=0.0051)

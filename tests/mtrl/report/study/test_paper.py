@@ -53,6 +53,7 @@ def test_a_comparison_has_its_scores_its_tasks_and_both_differences(compared: di
 def test_a_stress_test_has_a_column_a_condition_and_what_was_kept(stressed: dict[str, Printed]) -> None:
     table = stressed["Mean score by spread"]
     assert table.head[:5] == ["method", "spread 1", "spread 100", "share kept", "change"]
+    assert table.head[5] == "change minus that of mean"
     assert all(len(row) == len(table.head) for row in table.rows)
     assert "Mean score by a task's own factor, spread 100" in stressed and "Score by task, spread 1" in stressed
     head = stressed["Mean score by a task's own factor, spread 100"].head
