@@ -28,6 +28,8 @@ class Method:
     name: str
     summary: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    alone: bool = False
+    """Whether it has an agent for every task."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +156,7 @@ def _asked(path: Path) -> dict[str, Any]:
             f"{path}: expected a study of version {VERSION}, found {version!r}; was it written by another version?"
         )
     try:
-        methods = [Method(**_fields(entry, "name", "summary", "settings")) for entry in found["methods"]]
+        methods = [Method(**_fields(entry, "name", "summary", "settings", "alone")) for entry in found["methods"]]
         asked: dict[str, Any] = {
             "suite": str(found["suite"]),
             "methods": methods,

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mtrl.report.study.against import ALONE, TaskDifference
+from mtrl.report.study.against import TaskDifference
 from mtrl.report.study.findings import ConditionFindings, Findings
 from mtrl.report.study.kept import Change
 from mtrl.report.study.results import ConditionResult, MethodResult
@@ -13,11 +13,17 @@ from mtrl.report.study.scores import mean_of, of_task
 from mtrl.report.study.stress import AxisResult
 from mtrl.report.study.words import signed
 from mtrl.report.words import number
+from mtrl.study.methods import ALONE
 from mtrl.study.statistics.estimate import Estimate
 
 _UNKNOWN = "–"
 _APART = "*"
 _INTERVALS = "95% t-intervals over seeds"
+_TRANSFER = "Both have the same settings: what is left is what the tasks do for each other."
+_NOT_ALONE = (
+    f"{ALONE} has the base settings, these methods have others: the difference is also that of the settings, and not "
+    "transfer alone."
+)
 _CHANGES = (
     f" Change: from first to last, paired by seed; {_APART} there, too: told apart from 0 after Holm's correction for "
     "the methods of the column."
@@ -162,19 +168,32 @@ def _by_task(found: ConditionFindings) -> Iterator[Printed]:
         ],
         note=f"{_INTERVALS}.",
     )
-    for reference, differences in ((ALONE, found.transferred), (result.baseline, found.sacrificed)):
-        by_method: dict[str, dict[str, TaskDifference]] = {}
-        for one in differences:
-            by_method.setdefault(one.method, {})[one.task] = one
-        yield Printed(
-            title=f"Difference from {reference} by task, {result.title}",
-            head=["method", *result.tasks],
-            rows=[
-                [method, *(_task_difference(own.get(task)) for task in result.tasks)]
-                for method, own in by_method.items()
-            ],
-            note=f"95% intervals. {_APART}: told apart from 0 after Holm's correction for all {len(differences)}.",
-        )
+    pure = [one for one in found.transferred if one.reference.transfer]
+    mixed = [one for one in found.transferred if not one.reference.transfer]
+    count = len(found.transferred)
+    yield _differences(result, pure, "Transfer", count, f" {_TRANSFER}")
+    yield _differences(result, mixed, f"Difference from {ALONE}", count, f" {_NOT_ALONE}")
+    yield _differences(result, found.sacrificed, f"Difference from {result.baseline}", len(found.sacrificed))
+
+
+def _differences(
+    result: ConditionResult, differences: Sequence[TaskDifference], title: str, count: int, note: str = ""
+) -> Printed:
+    """A row a method; `count` differences were corrected together."""
+    by_method: dict[str, dict[str, TaskDifference]] = {}
+    for one in differences:
+        by_method.setdefault(one.method, {})[one.task] = one
+    references = {one.method: one.reference.method for one in differences}
+    return Printed(
+        title=f"{title} by task, {result.title}",
+        head=["method", "minus", *result.tasks],
+        rows=[
+            [method, references[method], *(_task_difference(own.get(task)) for task in result.tasks)]
+            for method, own in by_method.items()
+        ],
+        note="95% intervals, paired by seed. "
+        f"{_APART}: told apart from 0 after Holm's correction for all {count}.{note}",
+    )
 
 
 def _change(change: Change | None) -> str:

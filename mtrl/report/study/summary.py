@@ -7,7 +7,7 @@ All else is "not distinguishable", with the differences that its interval still 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from mtrl.report.study.against import ALONE, TaskDifference
+from mtrl.report.study.against import TaskDifference
 from mtrl.report.study.findings import Findings
 from mtrl.report.study.folder import Study
 from mtrl.report.study.kept import Change
@@ -17,6 +17,7 @@ from mtrl.report.study.series import mean_over_training
 from mtrl.report.study.stress import AxisResult
 from mtrl.report.study.words import change, signed, with_interval
 from mtrl.report.words import listed, number
+from mtrl.study.methods import ALONE
 
 
 def summary(found: Findings) -> dict[str, list[str]]:
@@ -34,7 +35,7 @@ def summary(found: Findings) -> dict[str, list[str]]:
             continue
         points = (
             [*_differences(result), *_leader(result), *_without_score(result)],
-            [*_sacrificed(result, condition.sacrificed)],
+            [*_sacrificed(found.study, result, condition.sacrificed)],
             [*_transfer(result, condition.transferred)],
             [*_conflict(found.study, result)],
         )
@@ -139,8 +140,9 @@ def _without_score(result: ConditionResult) -> Iterator[str]:
         yield f"Without a run that has all scores, and so in no comparison: {listed(named)}."
 
 
-def _sacrificed(result: ConditionResult, differences: list[TaskDifference]) -> Iterator[str]:
-    lost = [entry for entry in differences if entry.verdict == "worse" and entry.method != ALONE]
+def _sacrificed(study: Study, result: ConditionResult, differences: list[TaskDifference]) -> Iterator[str]:
+    alone = {method.name for method in study.methods if method.alone}
+    lost = [entry for entry in differences if entry.verdict == "worse" and entry.method not in alone]
     if lost:
         yield (
             f"Tasks that a method sacrifices (worse on them than {result.baseline}"
@@ -155,19 +157,28 @@ def _sacrificed(result: ConditionResult, differences: list[TaskDifference]) -> I
 
 
 def _transfer(result: ConditionResult, differences: list[TaskDifference]) -> Iterator[str]:
-    if not differences:
-        return
-    how = f" against agents that learn one task alone{_correction(len(differences), 'differences')}"
-    told = [entry for entry in differences if entry.verdict != "not distinguishable"]
-    if not told:
-        yield f"Transfer{how}: neither positive nor negative transfer is told apart on any task."
-        return
+    pure = [entry for entry in differences if entry.reference.transfer]
+    mixed = [entry for entry in differences if not entry.reference.transfer]
+    how = f"paired by seed{_correction(len(differences), 'differences')}"
+    if pure:
+        said = _gains_and_losses(result, pure, ("positive", "negative"))
+        alone = "agents that learn one task alone with the same settings"
+        yield f"Transfer against {alone} ({how}): {said or 'neither positive nor negative transfer is told apart'}."
+    if mixed:
+        said = _gains_and_losses(result, mixed, ("better", "worse"))
+        yield (
+            f"Against {ALONE} under the base settings ({how}), which is a matter of the methods' own settings too and "
+            f"not of transfer alone: {said or 'nothing is told apart on any task'}."
+        )
+
+
+def _gains_and_losses(result: ConditionResult, entries: Sequence[TaskDifference], kinds: tuple[str, str]) -> str:
     said = [
-        f"{kind}: {_by_method(entries, len(result.tasks))}"
-        for verdict, kind in (("better", "positive"), ("worse", "negative"))
-        if (entries := [entry for entry in told if entry.verdict == verdict])
+        f"{kind}: {_by_method(told, len(result.tasks))}"
+        for verdict, kind in zip(("better", "worse"), kinds, strict=True)
+        if (told := [entry for entry in entries if entry.verdict == verdict])
     ]
-    yield f"Transfer{how}: {'; '.join(said)}."
+    return "; ".join(said)
 
 
 def _by_method(entries: Sequence[TaskDifference], tasks: int) -> str:

@@ -84,9 +84,9 @@ def _light(colour: tuple[float, float, float, float]) -> bool:
 
 
 def differences_figure(
-    result: ConditionResult, differences: list[TaskDifference], name: str, *, title: str, caption: str, label: str
+    result: ConditionResult, differences: list[TaskDifference], name: str, *, title: str, caption: str
 ) -> StudyFigure | None:
-    """A panel a method: its difference from a reference method on every task.
+    """A panel a method: its difference from its reference on every task.
 
     Args:
         result: of the condition.
@@ -94,11 +94,10 @@ def differences_figure(
         name: of the files.
         title: of the chart.
         caption: what the reference means; how to read intervals and colours follows it.
-        label: of the x axis.
     """
     if not differences:
         return None
-    methods = list(dict.fromkeys(entry.method for entry in differences))
+    methods = {entry.method: entry.reference for entry in differences}
     # A method that diverged would press all others onto the line.
     near = [entry.difference for entry in differences if abs(entry.difference.value) <= 1.0]
     reach = [abs(v) for shown in near for v in (shown.value, shown.low, shown.high) if math.isfinite(v)]
@@ -121,12 +120,21 @@ def differences_figure(
                     limits=(-limit, limit),
                     filled=told_apart,
                 )
-            axes.set(xlim=(-1.02 * limit, 1.02 * limit), xlabel=label)
+            axes.set(xlim=(-1.02 * limit, 1.02 * limit), xlabel=f"score − {methods[method].method}")
 
         return panel
 
     rows: list[list[Field]] = [
-        [entry.method, entry.task, *bounds(entry.difference), entry.verdict] for entry in differences
+        [
+            entry.method,
+            entry.task,
+            *bounds(entry.difference),
+            entry.verdict,
+            entry.reference.method,
+            "yes" if entry.reference.transfer else "no",
+            len(entry.seeds),
+        ]
+        for entry in differences
     ]
     return StudyFigure(
         chart=Chart(
@@ -141,5 +149,8 @@ def differences_figure(
             ],
         ),
         styles={},
-        numbers=Numbers(columns=("method", "task", "difference", "low", "high", "verdict_holm"), rows=rows),
+        numbers=Numbers(
+            columns=("method", "task", "difference", "low", "high", "verdict_holm", "minus", "transfer_alone", "seeds"),
+            rows=rows,
+        ),
     )

@@ -15,6 +15,17 @@ UNSCORED = "my:NewTask"
 """A task for which no reference is known."""
 
 
+ALONE = ("single-task", "single-task+two-hot")
+
+
+def settings_of(method: str) -> Record:
+    """A strategy and critics: of methods with the same critics one is the other's twin on a single task."""
+    return {
+        "conflict.strategy": "pcgrad" if method == "pcgrad" else "mean",
+        "learning.critic": "two-hot" if "two-hot" in method else "regression",
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grid:
     """What a study asks for."""
@@ -30,7 +41,7 @@ class Grid:
     def study(self) -> Record:
         """The contents of study.json."""
         methods = [
-            {"name": name, "summary": f"What {name} is.", "settings": {"conflict.strategy": name}}
+            {"name": name, "summary": f"What {name} is.", "settings": settings_of(name), "alone": name in ALONE}
             for name in self.methods
         ]
         return {

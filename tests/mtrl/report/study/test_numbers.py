@@ -1,6 +1,7 @@
 """Numbers that the page's figures are made of, worked out by hand."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import pytest
 from scipy import stats
 
 from mtrl.report.study import write_study_report
-from mtrl.report.study.against import task_differences
 from mtrl.report.study.curves import score_curve
 from mtrl.report.study.findings import findings
 from mtrl.report.study.folder import Study, load_study
@@ -230,17 +230,50 @@ def test_a_seed_counts_along_the_number_of_tasks_once_its_smallest_number_is_kno
         assert point is not None and point.value == pytest.approx(sum(expected) / 2)
 
 
-def test_task_differences_from_the_baseline_are_paired_and_those_from_single_agents_are_not(tmp_path: Path) -> None:
-    grid = Grid(methods=("mean", "b", "single-task"), seeds=(0, 1, 2), tasks=TASKS[:1])
-    study = study_of(
-        tmp_path / "x", grid, lambda condition, method, seed, task: 0.3 * seed + (0.1 if method == "b" else 0.0)
-    )
-    result = condition_result(study, "plain")
-    paired = {entry.method: entry for entry in task_differences(result, "mean")}["b"].difference
-    alone = {entry.method: entry for entry in task_differences(result, "single-task")}["b"].difference
-    assert paired.value == pytest.approx(alone.value) == pytest.approx(0.1)
-    assert paired.high - paired.low == pytest.approx(0.0, abs=1e-9)
-    assert alone.low < -0.5 and alone.high > 0.5
+def test_task_differences_are_paired_by_seed(tmp_path: Path) -> None:
+    """A seed moves all methods alike, by much more than they differ."""
+    grid = Grid(methods=("mean", "pcgrad", "single-task"), seeds=(0, 1, 2), tasks=TASKS[:1])
+    gain = {"mean": (0.0, 0.0, 0.0), "pcgrad": (0.1, 0.11, 0.09), "single-task": (0.0, 0.01, 0.0)}
+    study = study_of(tmp_path / "x", grid, lambda condition, method, seed, task: 0.3 * seed + gain[method][seed])
+    found = findings(study).conditions[0]
+    for differences, reference in ((found.sacrificed, "mean"), (found.transferred, "single-task")):
+        entry = next(entry for entry in differences if entry.method == "pcgrad")
+        expected = stats.ttest_rel(gain["pcgrad"], gain[reference]).confidence_interval(0.95)
+        assert (entry.difference.low, entry.difference.high) == pytest.approx(tuple(expected))
+        assert entry.reference.method == reference and entry.seeds == [0, 1, 2]
+
+
+def test_transfer_is_against_agents_alone_with_the_same_settings(tmp_path: Path) -> None:
+    """Two-hot is 0.3 better than regression, alone and in company: no transfer, though far above single-task."""
+    methods = ("mean", "pcgrad", "two-hot", "single-task", "single-task+two-hot")
+    level = {"two-hot": 0.8, "single-task+two-hot": 0.8}
+    wobble = {"two-hot": (0.0, 0.01, 0.0)}
+
+    def score(condition: str, method: str, seed: int, task: str) -> float:
+        return level.get(method, 0.5) + wobble.get(method, (0.0, 0.0, 0.01))[seed]
+
+    grid = Grid(methods=methods, seeds=(0, 1, 2), tasks=TASKS[:2])
+    found = findings(study_of(tmp_path / "x", grid, score))
+    by_method = {entry.method: entry for entry in found.conditions[0].transferred}
+    assert {name: (e.reference.method, e.reference.transfer) for name, e in by_method.items()} == {
+        "mean": ("single-task", True),
+        "pcgrad": ("single-task", True),  # a strategy is nothing to a single task
+        "two-hot": ("single-task+two-hot", True),
+    }
+    assert by_method["two-hot"].verdict == "not distinguishable"
+    without = Grid(methods=methods[:4], seeds=(0, 1, 2), tasks=TASKS[:2])
+    found = findings(study_of(tmp_path / "y", without, score))
+    by_method = {entry.method: entry for entry in found.conditions[0].transferred}
+    assert (by_method["two-hot"].reference.method, by_method["two-hot"].reference.transfer) == ("single-task", False)
+    told = " ".join(summary(found)[""])
+    assert "Transfer against agents that learn one task alone with the same settings (paired by seed" in told
+    assert re.search(r"Against single-task under the base settings .* not of transfer alone: better: two-hot on", told)
+    tables = {table.title: table for table in printed(found)}
+    assert [row[:2] for row in tables["Transfer by task, plain"].rows] == [[m, "single-task"] for m in methods[:2]]
+    assert "not transfer alone" in tables["Difference from single-task by task, plain"].note
+    write_study_report(tmp_path / "y")
+    page = (tmp_path / "y" / "report.html").read_text(encoding="utf-8")
+    assert "Of two-hot the study has no such agents with the same settings" in page
 
 
 def test_a_curve_is_the_mean_over_tasks_then_seeds(tmp_path: Path) -> None:
