@@ -114,6 +114,10 @@ class Study:
         keys = [(condition, method, seed) for seed in self.seeds]
         return {key[2]: self.cells[key] for key in keys if self.state(key) == "done"}
 
+    def failed(self, condition: str, method: str) -> list[int]:
+        """The seeds of a method that failed under a condition."""
+        return [seed for seed in self.seeds if self.state((condition, method, seed)) == "failed"]
+
 
 def load_study(folder: Path) -> Study:
     """Read a study's folder; a half-written last result is left out.

@@ -4,11 +4,13 @@ All numbers of a method are of the same seeds: those that have both conditions.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+from mtrl.report.study.folder import Condition
 from mtrl.report.study.results import verdict_of
 from mtrl.report.study.scores import Rows, adjusted, estimate, mean_of
 from mtrl.study.statistics.aggregates import Scores
@@ -16,8 +18,11 @@ from mtrl.study.statistics.comparisons import Verdict
 from mtrl.study.statistics.estimate import Estimate
 from mtrl.study.statistics.student import paired_interval
 
-Ends = tuple[Rows, Rows]
-"""A method's scores under the first and the last condition."""
+Key = TypeVar("Key", bound=Hashable)
+Pairs = tuple[Sequence[float], Sequence[float]]
+"""Two numbers a seed."""
+Ends = Mapping[str, tuple[Rows, Rows]]
+"""By method: the scores under the first and under the last condition."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +31,7 @@ class Change:
 
     difference: Estimate
     adjusted: float
-    """p-value, corrected (Holm) for the number of methods; so is `verdict`."""
+    """p-value, corrected (Holm) for all methods and all courses of the axis; so is `verdict`."""
     verdict: Verdict
 
 
@@ -50,52 +55,73 @@ class Kept:
     or gains more. None for the baseline itself, and without two seeds in common."""
 
 
-def kept(ends: Mapping[str, Ends], baseline: str | None) -> list[Kept]:
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """All methods from one condition to another."""
+
+    first: Condition
+    last: Condition
+    kept: list[Kept]
     """Of all methods with a seed that has both conditions."""
-    both = {method: seeds for method, (first, last) in ends.items() if (seeds := sorted(first.keys() & last.keys()))}
-    firsts, lasts = ({method: [ends[method][at][s].mean for s in both[method]] for method in both} for at in (0, 1))
-    moved = {
-        method: dict(zip(seeds, np.subtract(lasts[method], firsts[method]).tolist(), strict=True))
-        for method, seeds in both.items()
+    failed: dict[str, int]
+    """By method: runs under the two that failed, where there are any."""
+    failed_as_zero: list[Kept]
+    """The same as `kept` with a score of 0 for every failed run; empty where none failed."""
+
+
+def kept(ends: Sequence[Ends], baseline: str | None) -> list[list[Kept]]:
+    """For every course the methods with a seed that has both its conditions."""
+    both = {
+        (place, method): seeds
+        for place, course in enumerate(ends)
+        for method, (first, last) in course.items()
+        if (seeds := sorted(first.keys() & last.keys()))
     }
-    changes = _corrected({method: (lasts[method], firsts[method]) for method in both})
-    against = _corrected(_pairs(moved, baseline))
+    firsts, lasts = (
+        {(place, method): [ends[place][method][end][s].mean for s in seeds] for (place, method), seeds in both.items()}
+        for end in (0, 1)
+    )
+    moved = {
+        key: dict(zip(seeds, np.subtract(lasts[key], firsts[key]).tolist(), strict=True)) for key, seeds in both.items()
+    }
+    changes = _corrected({key: (lasts[key], firsts[key]) for key in both})
+    against = _corrected(
+        {
+            (place, method): _shared(own, moved[place, baseline])
+            for (place, method), own in moved.items()
+            if baseline is not None and method != baseline and (place, baseline) in moved
+        }
+    )
     return [
-        Kept(
-            method=method,
-            seeds=seeds,
-            first=mean_of(firsts[method]),
-            last=mean_of(lasts[method]),
-            ratio=_ratio(firsts[method], lasts[method]),
-            change=changes.get(method),
-            against=against.get(method),
-        )
-        for method, seeds in both.items()
+        [
+            Kept(
+                method=key[1],
+                seeds=seeds,
+                first=mean_of(firsts[key]),
+                last=mean_of(lasts[key]),
+                ratio=_ratio(firsts[key], lasts[key]),
+                change=changes.get(key),
+                against=against.get(key),
+            )
+            for key, seeds in both.items()
+            if key[0] == place
+        ]
+        for place in range(len(ends))
     ]
 
 
-def _pairs(
-    moved: Mapping[str, Mapping[int, float]], baseline: str | None
-) -> dict[str, tuple[list[float], list[float]]]:
-    """Each method's changes beside the baseline's, of the seeds that have both."""
-    if baseline is None or baseline not in moved:
-        return {}
-    shared = {
-        method: sorted(own.keys() & moved[baseline].keys()) for method, own in moved.items() if method != baseline
-    }
-    return {
-        method: ([moved[method][seed] for seed in seeds], [moved[baseline][seed] for seed in seeds])
-        for method, seeds in shared.items()
-    }
+def _shared(own: Mapping[int, float], base: Mapping[int, float]) -> Pairs:
+    seeds = sorted(own.keys() & base.keys())
+    return [own[seed] for seed in seeds], [base[seed] for seed in seeds]
 
 
-def _corrected(pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> dict[str, Change]:
-    """The first of each pair minus the second, with Holm's correction over the methods; those with two pairs."""
-    tested = {method: paired_interval(one, other) for method, (one, other) in pairs.items() if len(one) >= 2}
+def _corrected(pairs: Mapping[Key, Pairs]) -> dict[Key, Change]:
+    """The first of each pair minus the second, with Holm's correction over all; those with two pairs."""
+    tested = {key: paired_interval(one, other) for key, (one, other) in pairs.items() if len(one) >= 2}
     corrected = adjusted([p_value for _, p_value in tested.values()])
     return {
-        method: Change(difference=difference, adjusted=p_value, verdict=verdict_of(difference, p_value))
-        for (method, (difference, _)), p_value in zip(tested.items(), corrected, strict=True)
+        key: Change(difference=difference, adjusted=p_value, verdict=verdict_of(difference, p_value))
+        for (key, (difference, _)), p_value in zip(tested.items(), corrected, strict=True)
     }
 
 

@@ -14,12 +14,14 @@ from mtrl.report.study.figures.figure import StudyFigure
 from mtrl.report.study.figures.stress import axis_figures
 from mtrl.report.study.findings import Findings, findings
 from mtrl.report.study.folder import Study, load_study
+from mtrl.report.study.kept import Course
 from mtrl.report.study.numbers import Numbers
 from mtrl.report.study.results import ConditionResult
 from mtrl.report.study.search import search, search_numbers
 from mtrl.report.study.stress import AxisResult
 from mtrl.report.study.summary import summary
 from mtrl.report.study.words import fairness
+from mtrl.report.words import listed
 
 
 def write_study_report(folder: Path, page: Path | None = None) -> list[Path]:
@@ -61,7 +63,11 @@ def write_study_report(folder: Path, page: Path | None = None) -> list[Path]:
 
 def _tables(found: Findings) -> dict[str, Numbers]:
     written = {"table": tables.main_numbers(found.results)}
-    written |= {f"axis-{axis.axis}-kept": tables.kept_numbers(axis) for axis in found.axes if axis.kept}
+    written |= {
+        f"axis-{axis.axis}-kept": tables.kept_numbers(axis.courses)
+        for axis in found.axes
+        if any(course.kept for course in axis.courses)
+    }
     if any(result.unscored for result in found.results):
         written["returns"] = tables.returns_numbers(found.study, found.results)
     if found.study.tried:
@@ -85,7 +91,7 @@ def _render(
         state.state(study),
         _summary(summary(found)),
         _main(study, found.results, beside, printed=printed),
-        *(_axis(axis, figures, beside) for axis, figures in zip(found.axes, by_axis, strict=True)),
+        *(_axis(study, axis, figures, beside) for axis, figures in zip(found.axes, by_axis, strict=True)),
         *(
             _condition(study, result, figures, beside)
             for result, figures in zip(found.results, by_condition, strict=True)
@@ -145,24 +151,35 @@ def _main(study: Study, results: list[ConditionResult], beside: str, *, printed:
     )
 
 
-def _axis(axis: AxisResult, figures: list[StudyFigure], beside: str) -> str:
+def _axis(study: Study, axis: AxisResult, figures: list[StudyFigure], beside: str) -> str:
     sections = [_figure(figure, beside, "h2") for figure in figures]
-    if axis.kept:
-        first, last = axis.conditions[0].label, axis.conditions[-1].label
-        note = (
-            f"Mean score at {axis.axis} {last} over that at {axis.axis} {first}, with a 95% interval (bootstrap of "
-            f"whole runs, Student's t); a dash where the score at {first} is not told apart from 0. Change: paired by "
-            f"seed, its verdict corrected for the number of methods. The last columns: that change minus the change of "
-            f"{axis.baseline or 'a baseline'}, paired by seed and corrected in the same way; above 0 the method loses "
-            "less, or gains more. All numbers of a row are of the seeds that have both conditions."
+    kept = "".join(_course(study, axis, course, beside) for course in axis.courses if course.kept)
+    return "".join([*sections[:1], kept, *sections[1:]])
+
+
+def _course(study: Study, axis: AxisResult, course: Course, beside: str) -> str:
+    first, last = course.first.label, course.last.label
+    note = (
+        f"Mean score at {axis.axis} {last} over that at {axis.axis} {first}, with a 95% interval (bootstrap of "
+        f"whole runs, Student's t); a dash where the score at {first} is not told apart from 0. Change: paired by "
+        "seed, its verdict corrected for the number of methods. Then that change minus the change of "
+        f"{study.baseline or 'a baseline'}, paired by seed and corrected in the same way; above 0 the method loses "
+        "less, or gains more. All numbers of a row are of the seeds that have both conditions."
+    )
+    zero = ""
+    if course.failed_as_zero:
+        failed = listed([f"{count} of {method}" for method, count in course.failed.items()])
+        note += f" Failed runs are left out, which flatters a method that fails ({failed})."
+        zero = (
+            f"<h3>With failed runs counted as score 0</h3>{tables.kept_table(study, course, course.failed_as_zero)}"
+            '<p class="note">The same, with the random policy\'s score for every run that failed.</p>'
         )
-        sections.insert(
-            1,
-            f'<section id="axis-{escape(axis.axis)}-kept"><h2>Score kept at {escape(axis.axis)} {escape(last)}</h2>'
-            f"{tables.kept_table(axis)}"
-            f'<p class="note">{escape(note)} {_link(beside, f"axis-{axis.axis}-kept", ("csv",))}</p></section>',
-        )
-    return "".join(sections)
+    link = _link(beside, f"axis-{axis.axis}-kept", ("csv",))
+    return (
+        f'<section id="axis-{escape(axis.axis)}-kept"><h2>Score kept at {escape(axis.axis)} {escape(last)}</h2>'
+        f"{tables.kept_table(study, course, course.kept)}"
+        f'<p class="note">{escape(note)} {link}</p>{zero}</section>'
+    )
 
 
 def _returns(table: str, beside: str, heading: str) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from mtrl.report.study.against import TaskDifference
 from mtrl.report.study.findings import ConditionFindings, Findings
-from mtrl.report.study.kept import Change
+from mtrl.report.study.kept import Change, Course, Kept
 from mtrl.report.study.results import ConditionResult, MethodResult
 from mtrl.report.study.scores import mean_of, of_task
 from mtrl.report.study.stress import AxisResult
-from mtrl.report.study.words import signed
+from mtrl.report.study.words import fewer_seeds, signed
 from mtrl.report.words import number
 from mtrl.study.methods import ALONE
 from mtrl.study.statistics.estimate import Estimate
@@ -48,6 +48,9 @@ def printed(found: Findings) -> list[Printed]:
     tables: list[Printed] = []
     for axis in found.axes:
         tables.append(_along(axis, [by_name[condition.name] for condition in axis.conditions]))
+        for course in axis.courses:
+            tables += [_kept(axis, course, course.kept, "")] if len(axis.courses) > 1 else []
+            tables.append(_kept(axis, course, course.failed_as_zero, ", failed runs counted as score 0"))
         tables += _by_factor(axis)
     tables += [_scores(result) for result in found.results if result.name not in varied]
     for condition in found.conditions:
@@ -108,26 +111,53 @@ def _escaped(text: str) -> str:
 
 
 def _along(axis: AxisResult, results: Sequence[ConditionResult]) -> Printed:
-    kept = {entry.method: entry for entry in axis.kept}
+    (kept,) = [course.kept for course in axis.courses] if len(axis.courses) == 1 else [[]]
+    by_method = {entry.method: entry for entry in kept}
     rows = []
     for method, estimates in axis.scores.items():
         if not any(estimates):
             continue
         own = [result.methods[method] for result in results]
         cells = [_shown(shown) + _star(entry.standing) for shown, entry in zip(estimates, own, strict=True)]
-        if axis.kept:
-            entry = kept.get(method)
-            cells += [_shown(entry.ratio if entry else None), _change(entry.change if entry else None)]
-            cells += [_change(entry.against if entry else None)] if axis.baseline else []
+        if kept:
+            cells += _kept_cells(axis, by_method.get(method))
         rows.append([method, *cells, *_cost(own[0])])
-    ends = ["share kept", "change"] if axis.kept else []
-    ends += [f"change minus that of {axis.baseline}"] if axis.kept and axis.baseline else []
+    ends = _kept_head(axis) if kept else []
     return Printed(
         title=f"Mean score by {axis.axis}",
         head=["method", *(result.title for result in results), *ends, *_COST],
         rows=rows,
-        note=f"{_INTERVALS}. {_told_apart(results[0])}{_CHANGES if ends else ''} Cost: at {results[0].title}.",
+        note=f"{_INTERVALS}. {_told_apart(results[0])}{_CHANGES if ends else ''} "
+        f"Cost: at {results[0].title}.{f' Failed runs are left out. {axis.fewer}' if axis.fewer else ''}",
     )
+
+
+def _kept(axis: AxisResult, course: Course, entries: Sequence[Kept], how: str) -> Printed:
+    """What is left under a course's last condition."""
+    return Printed(
+        title=f"Score kept from {course.first.title} to {course.last.title}{how}",
+        head=["method", course.first.title, course.last.title, *_kept_head(axis), "seeds"],
+        rows=[
+            [
+                entry.method,
+                _shown(entry.first),
+                _shown(entry.last),
+                *_kept_cells(axis, entry),
+                str(len(entry.seeds)),
+            ]
+            for entry in entries
+        ],
+        note=f"{_INTERVALS}.{_CHANGES}",
+    )
+
+
+def _kept_head(axis: AxisResult) -> list[str]:
+    return ["share kept", "change", *([f"change minus that of {axis.baseline}"] if axis.baseline else [])]
+
+
+def _kept_cells(axis: AxisResult, entry: Kept | None) -> list[str]:
+    shown = [_shown(entry.ratio if entry else None), _change(entry.change if entry else None)]
+    return [*shown, *([_change(entry.against if entry else None)] if axis.baseline else [])]
 
 
 def _scores(result: ConditionResult) -> Printed:
@@ -184,6 +214,8 @@ def _differences(
     for one in differences:
         by_method.setdefault(one.method, {})[one.task] = one
     references = {one.method: one.reference.method for one in differences}
+    every = max(len(own.done) + len(own.failed) + len(own.missing) for own in result.methods.values())
+    few = fewer_seeds({(one.method, one.task): len(one.seeds) for one in differences}, every)
     return Printed(
         title=f"{title} by task, {result.title}",
         head=["method", "minus", *result.tasks],
@@ -192,7 +224,7 @@ def _differences(
             for method, own in by_method.items()
         ],
         note="95% intervals, paired by seed. "
-        f"{_APART}: told apart from 0 after Holm's correction for all {count}.{note}",
+        f"{_APART}: told apart from 0 after Holm's correction for all {count}.{note}{few}",
     )
 
 

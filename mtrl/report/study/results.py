@@ -91,6 +91,8 @@ class ConditionResult:
     methods: dict[str, MethodResult]
     leader: str | None
     """The method with the highest mean score, where there are two."""
+    failed_as_zero: dict[str, Difference]
+    """Each method's difference from the baseline with a score of 0 for every failed run; empty where none failed."""
     behind: dict[str, bool]
     """Whether each other method is told apart from the leader.
 
@@ -126,8 +128,16 @@ def condition_result(study: Study, condition: str) -> ConditionResult:
             for method in study.method_names
         },
         leader=leader,
+        failed_as_zero=_with_zeros(study, condition, own_tasks),
         behind=behind,
     )
+
+
+def _with_zeros(study: Study, condition: str, tasks: SeedTasks) -> dict[str, Difference]:
+    if not any(study.failed(condition, method) for method in study.method_names):
+        return {}
+    rows = {method: score_rows(study, condition, method, tasks, failed_as_zero=True) for method in study.method_names}
+    return compared(rows, study.baseline)
 
 
 def compared(rows: Mapping[str, Rows], reference: str | None, *, level: float = 0.05) -> dict[str, Difference]:

@@ -93,13 +93,19 @@ def task_score(record: Mapping[str, Any], task: str) -> float:
     return finite(record["evaluation"]["tasks"].get(task, {}).get("score"))
 
 
-def score_rows(study: Study, condition: str, method: str, tasks: SeedTasks) -> Rows:
-    """A method's scores by seed; seeds that lack the score of one of their tasks are left out."""
+def score_rows(study: Study, condition: str, method: str, tasks: SeedTasks, *, failed_as_zero: bool = False) -> Rows:
+    """A method's scores by seed; seeds that lack the score of one of their tasks are left out.
+
+    Args:
+        failed_as_zero: a run that failed has the random policy's score on all its tasks; otherwise it is left out.
+    """
+    done = study.done(condition, method)
     rows = {
-        seed: Row({task: task_score(record, task) for task in tasks.get(seed, ())})
-        for seed, record in study.done(condition, method).items()
+        seed: Row({task: task_score(record, task) for task in tasks.get(seed, ())}) for seed, record in done.items()
     }
-    return {seed: row for seed, row in rows.items() if row.scores and math.isfinite(row.mean)}
+    if failed_as_zero:
+        rows |= {seed: Row(dict.fromkeys(tasks.get(seed, ()), 0.0)) for seed in study.failed(condition, method)}
+    return {seed: row for seed, row in sorted(rows.items()) if row.scores and math.isfinite(row.mean)}
 
 
 def of_task(rows: Rows, task: str) -> dict[int, float]:

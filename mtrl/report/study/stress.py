@@ -6,13 +6,13 @@ smallest number.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mtrl.report.study.folder import Condition, Study
-from mtrl.report.study.kept import Kept, kept
+from mtrl.report.study.kept import Course, kept
 from mtrl.report.study.scores import (
     Row,
     Rows,
@@ -20,7 +20,6 @@ from mtrl.report.study.scores import (
     all_tasks,
     are_drawn,
     mean_of,
-    mean_of_rows,
     of_task,
     score_rows,
     seed_tasks,
@@ -30,6 +29,13 @@ from mtrl.study.statistics.estimate import Estimate
 
 MOST_PARTS = 5
 """Into which a suite's tasks are divided by their factors."""
+
+
+@dataclass(frozen=True)
+class Point(Estimate):
+    """A mean score, and of how many seeds."""
+
+    seeds: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +50,19 @@ class AxisResult:
     """Scored under every condition, by whichever seeds have them."""
     drawn: str
     """Where seeds have tasks of their own: how many of them count, for people. Otherwise empty."""
-    scores: dict[str, list[Estimate | None]]
+    scores: dict[str, list[Point | None]]
     """By method: the mean score under each condition."""
-    by_task: dict[str, dict[str, list[Estimate | None]]]
+    failed_as_zero: dict[str, list[Point | None]]
+    """The same with a score of 0 for every failed run; empty where none failed."""
+    fewer: str
+    """Which points rest on fewer seeds than the study has, and why; empty where none do."""
+    by_task: dict[str, dict[str, list[Point | None]]]
     """By task and method."""
-    by_factor: dict[str, dict[str, list[Estimate | None]]]
+    by_factor: dict[str, dict[str, list[Point | None]]]
     """By the place of a task's own factor among those of a seed, from the smallest on, and method: the scores of
     whichever tasks had it. Empty on an axis that has none, or for a single task."""
-    kept: list[Kept]
-    """Empty if the values are no numbers."""
+    courses: list[Course]
+    """From the least value to the largest; none if the values are no numbers."""
 
     @property
     def numeric(self) -> bool:
@@ -72,26 +82,75 @@ def _axis(study: Study, axis: str, conditions: list[Condition]) -> AxisResult:
     ordered = sorted(conditions, key=lambda condition: float(condition.value or 0)) if numeric else conditions
     shared = _shared(study, ordered)
     tasks = list(dict.fromkeys(task for own in shared.values() for task in own))
-    rows = {
-        method: [score_rows(study, condition.name, method, shared) for condition in ordered]
-        for method in study.method_names
-    }
+    rows, zeros = (
+        {
+            method: [score_rows(study, c.name, method, shared, failed_as_zero=as_zero) for c in ordered]
+            for method in study.method_names
+        }
+        for as_zero in (False, True)
+    )
     return AxisResult(
         axis=axis,
         baseline=study.baseline,
         conditions=ordered,
         tasks=tasks,
         drawn=_counts(shared) if are_drawn(shared) else "",
-        scores={method: [_mean(own) for own in series] for method, series in rows.items()},
+        scores=_means(rows),
+        failed_as_zero=_means(zeros) if zeros != rows else {},
+        fewer=_fewer(study, ordered, rows),
         by_task={
-            task: {method: [_task_mean(own, task) for own in series] for method, series in rows.items()}
+            task: {method: [_point(of_task(own, task).values()) for own in series] for method, series in rows.items()}
             for task in tasks
         },
         by_factor=_by_factor(study, axis, ordered, tasks, rows),
-        kept=kept({method: (series[0], series[-1]) for method, series in rows.items()}, study.baseline)
-        if numeric
-        else [],
+        courses=_courses(study, ordered, [(0, len(ordered) - 1)] if numeric else [], rows, zeros),
     )
+
+
+def _courses(
+    study: Study,
+    conditions: Sequence[Condition],
+    places: Sequence[tuple[int, int]],
+    rows: Mapping[str, Sequence[Rows]],
+    zeros: Mapping[str, Sequence[Rows]],
+) -> list[Course]:
+    """From one condition to another, each given by its place."""
+
+    def ends(of: Mapping[str, Sequence[Rows]]) -> list[dict[str, tuple[Rows, Rows]]]:
+        return [{method: (own[first], own[last]) for method, own in of.items()} for first, last in places]
+
+    failed = [
+        {
+            method: count
+            for method in study.method_names
+            if (count := sum(len(study.failed(conditions[at].name, method)) for at in pair))
+        }
+        for pair in places
+    ]
+    with_zeros = kept(ends(zeros), study.baseline)
+    return [
+        Course(
+            first=conditions[first],
+            last=conditions[last],
+            kept=own,
+            failed=lost,
+            failed_as_zero=as_zero if lost else [],
+        )
+        for (first, last), own, lost, as_zero in zip(
+            places, kept(ends(rows), study.baseline), failed, with_zeros, strict=True
+        )
+    ]
+
+
+def _fewer(study: Study, conditions: Sequence[Condition], rows: Mapping[str, Sequence[Rows]]) -> str:
+    few = [
+        f"{method} at {condition.label}: {len(own)}" + (f" ({failed} failed)" if failed else "")
+        for method, series in rows.items()
+        for condition, own in zip(conditions, series, strict=True)
+        for failed in [len(study.failed(condition.name, method))]
+        if len(own) < len(study.seeds) and (own or failed)
+    ]
+    return f"Seeds, where they are fewer than {len(study.seeds)}: {'; '.join(few)}." if few else ""
 
 
 def _shared(study: Study, conditions: Sequence[Condition]) -> dict[int, list[str]]:
@@ -112,7 +171,7 @@ def _counts(tasks: SeedTasks) -> str:
 
 def _by_factor(
     study: Study, axis: str, conditions: list[Condition], tasks: list[str], rows: dict[str, list[Rows]]
-) -> dict[str, dict[str, list[Estimate | None]]]:
+) -> dict[str, dict[str, list[Point | None]]]:
     suite = max((all_tasks(study, condition.name) for condition in conditions), key=len)
     if axis not in FACTORS or len(suite) < 2 or not tasks:
         return {}
@@ -123,10 +182,9 @@ def _by_factor(
         found = [row.scores[task] for place in part if (task := orders[seed][place]) in row.scores]
         return float(np.mean(found)) if found else math.nan
 
-    def series(part: Sequence[int], own: Rows) -> Estimate | None:
+    def series(part: Sequence[int], own: Rows) -> Point | None:
         values = [score(row, seed, part) for seed, row in own.items()]
-        known = [value for value in values if math.isfinite(value)]
-        return mean_of(known) if known else None
+        return _point([value for value in values if math.isfinite(value)])
 
     return {
         _part_name(part, len(suite)): {method: [series(part, own) for own in found] for method, found in rows.items()}
@@ -141,10 +199,12 @@ def _part_name(part: Sequence[int], count: int) -> str:
     return f"factor {which}{end}"
 
 
-def _mean(rows: Rows) -> Estimate | None:
-    return mean_of_rows(rows) if rows else None
+def _means(rows: Mapping[str, Sequence[Rows]]) -> dict[str, list[Point | None]]:
+    return {method: [_point([row.mean for row in own.values()]) for own in series] for method, series in rows.items()}
 
 
-def _task_mean(rows: Rows, task: str) -> Estimate | None:
-    found = of_task(rows, task)
-    return mean_of(found.values()) if found else None
+def _point(values: Collection[float]) -> Point | None:
+    if not values:
+        return None
+    found = mean_of(values)
+    return Point(found.value, found.low, found.high, len(values))

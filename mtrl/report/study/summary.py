@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mtrl.report.study.against import TaskDifference
 from mtrl.report.study.findings import Findings
 from mtrl.report.study.folder import Study
-from mtrl.report.study.kept import Change
+from mtrl.report.study.kept import Change, Kept
 from mtrl.report.study.results import ConditionResult, MethodResult
 from mtrl.report.study.scores import FEW, mean_of
 from mtrl.report.study.series import mean_over_training
@@ -34,7 +34,7 @@ def summary(found: Findings) -> dict[str, list[str]]:
         if result.name in inner:
             continue
         points = (
-            [*_differences(result), *_leader(result), *_without_score(result)],
+            [*_differences(result), *_with_zeros(result), *_leader(result), *_without_score(result)],
             [*_sacrificed(found.study, result, condition.sacrificed)],
             [*_transfer(result, condition.transferred)],
             [*_conflict(found.study, result)],
@@ -102,6 +102,19 @@ def _differences(result: ConditionResult) -> Iterator[str]:
     few = [entry.method for entry in result.scored if entry.standing == "too few seeds"]
     if few:
         yield f"Too few seeds in common with {result.baseline} to be compared: {listed(few)}."
+
+
+def _with_zeros(result: ConditionResult) -> Iterator[str]:
+    """What failed runs may hide."""
+    failed = {name for name, entry in result.methods.items() if entry.failed}
+    told = [
+        f"{name} {change(found.difference)}, {found.verdict}"
+        for name, found in result.failed_as_zero.items()
+        if name in failed or result.baseline in failed
+    ]
+    if told:
+        how = f"paired by seed{_correction(len(result.failed_as_zero), 'methods')}"
+        yield f"With failed runs counted as score 0, against {result.baseline} ({how}): {'; '.join(told)}."
 
 
 def _correction(count: int, what: str) -> str:
@@ -194,18 +207,27 @@ def _by_method(entries: Sequence[TaskDifference], tasks: int) -> str:
 
 
 def _axis(axis: AxisResult) -> Iterator[str]:
-    where = f"from {axis.axis} {axis.conditions[0].label} to {axis.conditions[-1].label}"
+    if axis.fewer and axis.courses:
+        yield f"Along {axis.axis}, failed runs are left out, which flatters a method that fails. {axis.fewer}"
+    for course in axis.courses:
+        where = f"from {axis.axis} {course.first.label} to {course.last.label}"
+        yield from _course(axis, course.kept, where, "")
+        if course.failed_as_zero:
+            yield from _course(axis, course.failed_as_zero, where, "failed runs counted as score 0, ")
+
+
+def _course(axis: AxisResult, kept: Sequence[Kept], where: str, how: str) -> Iterator[str]:
     yield from _moved(
-        [(entry.method, entry.change) for entry in axis.kept if entry.change is not None],
+        [(entry.method, entry.change) for entry in kept if entry.change is not None],
         where=where,
-        how="mean score, paired by seed",
+        how=f"{how or 'mean score, '}paired by seed",
         said={"worse": "Score lost", "better": "Score gained"},
         same="No change told apart",
     )
     yield from _moved(
-        [(entry.method, entry.against) for entry in axis.kept if entry.against is not None],
+        [(entry.method, entry.against) for entry in kept if entry.against is not None],
         where=where,
-        how=f"its change minus that of {axis.baseline}, paired by seed",
+        how=f"its change minus that of {axis.baseline}, {how}paired by seed",
         said={
             "better": f"Comes off better than {axis.baseline}",
             "worse": f"Comes off worse than {axis.baseline}",

@@ -15,6 +15,7 @@ from mtrl.report.study.figures.scores import by_iqm, rows_height
 from mtrl.report.study.numbers import Field, Numbers, bounds
 from mtrl.report.study.results import ConditionResult
 from mtrl.report.study.scores import mean_of, of_task
+from mtrl.report.study.words import fewer_seeds
 from mtrl.report.words import number
 
 _STYLES = {
@@ -124,6 +125,8 @@ def differences_figure(
 
         return panel
 
+    every = max(len(own.done) + len(own.failed) + len(own.missing) for own in result.methods.values())
+    few = fewer_seeds({(entry.method, entry.task): len(entry.seeds) for entry in differences}, every)
     rows: list[list[Field]] = [
         [
             entry.method,
@@ -142,7 +145,8 @@ def differences_figure(
             title=title,
             caption=f"{caption} Bars: 95% intervals of each difference by itself. Filled points: told apart from 0 "
             f"after Holm's correction for all {len(differences)} differences of this chart (green circles: better; "
-            "orange diamonds: worse); hollow grey points: not distinguishable. Arrows: beyond the axis.",
+            "orange diamonds: worse); hollow grey points: not distinguishable. Arrows: beyond the "
+            f"axis.{few}",
             panels=[
                 Panel(draw=draw(method), title=method, width=4.0, height=rows_height(len(result.tasks)))
                 for method in methods

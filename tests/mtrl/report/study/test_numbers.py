@@ -22,7 +22,7 @@ from mtrl.report.study.summary import summary
 from mtrl.study import conditions
 from mtrl.study.statistics.aggregates import AGGREGATES
 from mtrl.study.statistics.holm import holm
-from tests.mtrl.report.study.synthetic import TASKS, Grid, Record, bare, cells, flat, spread, write_study
+from tests.mtrl.report.study.synthetic import TASKS, Grid, Record, bare, cells, failed, flat, spread, write_study
 
 Scored = Callable[[str, str, int, str], float]
 
@@ -100,7 +100,7 @@ def test_the_share_kept_is_the_ratio_of_the_means(tmp_path: Path) -> None:
         return first * {"spread-1": 1.0, "spread-10": 0.7, "spread-100": 0.5}[condition]
 
     (axis,) = axis_results(study_of(tmp_path / "x", grid, score))
-    kept = {entry.method: entry for entry in axis.kept}
+    kept = {entry.method: entry for entry in axis.courses[0].kept}
     ratio, change = kept["mean"].ratio, kept["mean"].change
     assert ratio is not None and change is not None
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx((0.5, 0.5, 0.5))  # every seed keeps half
@@ -118,8 +118,10 @@ def test_whether_a_method_loses_less_than_the_baseline_is_tested_in_pairs(tmp_pa
 
     study = study_of(tmp_path / "x", grid, score)
     (axis,) = axis_results(study)
-    found = {entry.method: entry for entry in axis.kept}
-    assert {e.change.verdict for e in axis.kept if e.change} == {"not distinguishable"}  # seeds hide each change
+    found = {entry.method: entry for entry in axis.courses[0].kept}
+    assert {e.change.verdict for e in axis.courses[0].kept if e.change} == {
+        "not distinguishable"
+    }  # seeds hide each change
     assert found["mean"].against is None
     firm, soft = found["firm"].against, found["soft"].against
     assert firm is not None and firm.verdict == "better" and firm.difference.value == pytest.approx(0.051)
@@ -136,6 +138,55 @@ def test_whether_a_method_loses_less_than_the_baseline_is_tested_in_pairs(tmp_pa
     table = next(table for table in printed(findings(study)) if table.title == "Mean score by spread")
     row = dict(zip(table.head, table.rows[1], strict=True))
     assert row["change minus that of mean"].startswith("+0.05 (") and row["change minus that of mean"].endswith("*")
+
+
+def test_seeds_that_failed_are_told_wherever_they_are_missing(tmp_path: Path) -> None:
+    """Half of the runs of "wild" diverge at the largest spread; those that do not keep all."""
+    grid = Grid(methods=("mean", "wild"), seeds=(0, 1, 2, 3), tasks=TASKS[:2], conditions=spread(1, 100))
+    lost = [("spread-100", "wild", 2), ("spread-100", "wild", 3)]
+
+    def level(method: str, seed: int) -> float:
+        return 0.6 + 0.1 * seed + (0.0 if method == "mean" else 0.02)
+
+    records = [*bare(cells(grid, flat({}), unscored=False, without=lost)), *(failed(*cell) for cell in lost)]
+    for record in records:
+        if record["status"] == "done":
+            for entry in record["evaluation"]["tasks"].values():
+                less = (
+                    0.3 + 0.01 * record["seed"]
+                    if (record["condition"], record["method"]) == ("spread-100", "mean")
+                    else 0
+                )
+                entry["score"] = level(record["method"], record["seed"]) - less
+    study = load_study(write_study(tmp_path / "x", grid, records))
+    (axis,) = axis_results(study)
+    assert [point.seeds if point else 0 for point in axis.scores["wild"]] == [4, 2]
+    assert axis.fewer == "Seeds, where they are fewer than 4: wild at 100: 2 (2 failed)."
+    zero = axis.failed_as_zero["wild"][1]
+    assert (
+        zero is not None and zero.value == pytest.approx((level("wild", 0) + level("wild", 1)) / 4) and zero.seeds == 4
+    )
+    (course,) = axis.courses
+    wild = {entry.method: entry for entry in course.kept}["wild"]
+    assert wild.seeds == [0, 1] and wild.first.value == pytest.approx((level("wild", 0) + level("wild", 1)) / 2)
+    assert wild.change is not None and wild.change.difference.value == wild.last.value - wild.first.value
+    assert wild.ratio is None or wild.ratio.value == pytest.approx(wild.last.value / wild.first.value)
+    counted = {entry.method: entry for entry in course.failed_as_zero}["wild"]
+    assert course.failed == {"wild": 2} and counted.change is not None and counted.seeds == [0, 1, 2, 3]
+    assert counted.change.difference.value == pytest.approx(-(level("wild", 2) + level("wild", 3)) / 4)
+    told = " ".join(sentence for points in summary(findings(study)).values() for sentence in points)
+    assert "failed runs are left out, which flatters a method that fails. Seeds, where they are fewer than 4" in told
+    assert re.search(r"failed runs counted as score 0, paired by seed.*wild \(−\d\.\d\d to", told)
+    assert "With failed runs counted as score 0, against mean (paired by seed): wild" in told
+    write_study_report(tmp_path / "x")
+    page = (tmp_path / "x" / "report.html").read_text(encoding="utf-8")
+    assert page.count("Failed runs are left out. Seeds, where they are fewer than 4: wild at 100: 2 (2 failed).") >= 3
+    assert "With failed runs counted as score 0</h3>" in page and "(2 of wild)" in page
+    assert "Seeds in common, where they are fewer than 4: wild 2; failed runs are left out." in page
+    figures = tmp_path / "x" / "report-figures"
+    assert "100.0,wild" in (figures / "axis-spread.csv").read_text()
+    assert "score 0,wild,4" in (figures / "axis-spread-kept.csv").read_text()
+    assert "failed runs counted as score 0" in (figures / "tables.md").read_text()
 
 
 def test_scores_are_put_together_by_the_factors_that_the_seeds_drew(tmp_path: Path) -> None:
@@ -216,7 +267,7 @@ def test_every_seed_is_scored_on_the_tasks_that_it_has_drawn(tmp_path: Path) -> 
     assert axis.drawn == "2"
     for points in (axis.scores["mean"][0], axis.scores["mean"][1]):
         assert points is not None and points.value == pytest.approx(sum(expected) / 3)
-    assert [entry.change is not None and entry.change.difference.value for entry in axis.kept] == [0.0, 0.0]
+    assert [entry.change is not None and entry.change.difference.value for entry in axis.courses[0].kept] == [0.0, 0.0]
     write_study_report(tmp_path / "x")
     assert len(list((tmp_path / "x" / "report-figures").glob("scores-tasks-2.csv"))) == 1
 
