@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from mtrl.report.study.folder import Method, Study
 from mtrl.report.study.results import ConditionResult, verdict_of
-from mtrl.report.study.scores import adjusted, of_task
+from mtrl.report.study.scores import adjusted, of_task, paired
 from mtrl.study.methods import ALONE
 from mtrl.study.statistics.comparisons import Verdict
 from mtrl.study.statistics.estimate import Estimate
-from mtrl.study.statistics.student import paired_interval
+from mtrl.study.statistics.student import LEAST_SEEDS
 
 _OF_SEVERAL = ("conflict.strategy", "conflict.strategy_options")
 """Settings that mean nothing to an agent with one task: every strategy leaves a single gradient as it is."""
@@ -70,14 +70,14 @@ def task_differences(result: ConditionResult, references: dict[str, Reference]) 
     """Methods' differences from their references on every task, paired by seed.
 
     Also agents that learn alone are paired: a seed gives both the same drawn factors and tasks, and all are evaluated
-    on the same instances. Where a method and its reference do not share two seeds on a task it is left out.
+    on the same instances. Where a method and its reference do not share `LEAST_SEEDS` on a task it is left out.
     """
     tested = [
-        (name, reference, task, seeds, *paired_interval([own[s] for s in seeds], [base[s] for s in seeds]))
+        (name, reference, task, seeds, *paired([own[s] for s in seeds], [base[s] for s in seeds]))
         for name, reference in references.items()
         for task in result.tasks
         for own, base in [(of_task(result.methods[which].rows, task) for which in (name, reference.method))]
-        if len(seeds := sorted(own.keys() & base.keys())) >= 2
+        if len(seeds := sorted(own.keys() & base.keys())) >= LEAST_SEEDS
     ]
     corrected = adjusted([p_value for *_, p_value in tested])
     return [

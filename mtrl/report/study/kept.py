@@ -12,15 +12,13 @@ import numpy as np
 
 from mtrl.report.study.folder import Condition
 from mtrl.report.study.results import verdict_of
-from mtrl.report.study.scores import Rows, adjusted, estimate, mean_of
+from mtrl.report.study.scores import Row, Rows, adjusted, estimate, least_deviation, mean_of_rows, paired
 from mtrl.study.statistics.aggregates import Scores
 from mtrl.study.statistics.comparisons import Verdict
 from mtrl.study.statistics.estimate import Estimate
-from mtrl.study.statistics.student import paired_interval
+from mtrl.study.statistics.student import LEAST_SEEDS, paired_interval
 
 Key = TypeVar("Key", bound=Hashable)
-Pairs = tuple[Sequence[float], Sequence[float]]
-"""Two numbers a seed."""
 Ends = Mapping[str, tuple[Rows, Rows]]
 """By method: the scores under the first and under the last condition."""
 
@@ -49,10 +47,10 @@ class Kept:
     ratio: Estimate | None
     """`last` over `first`; None where the first score cannot be told from 0 or less, or where a seed is alone."""
     change: Change | None
-    """`last` minus `first`; None without two seeds."""
+    """`last` minus `first`; None without `LEAST_SEEDS`."""
     against: Change | None
     """The change minus the baseline's, in pairs of equal seeds: above 0 the method comes off better, for it loses less
-    or gains more. None for the baseline itself, and without two seeds in common."""
+    or gains more. None for the baseline itself, and without `LEAST_SEEDS` in common."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,18 +76,17 @@ def kept(ends: Sequence[Ends], baseline: str | None) -> list[list[Kept]]:
         if (seeds := sorted(first.keys() & last.keys()))
     }
     firsts, lasts = (
-        {(place, method): [ends[place][method][end][s].mean for s in seeds] for (place, method), seeds in both.items()}
+        {(place, method): [ends[place][method][end][s] for s in seeds] for (place, method), seeds in both.items()}
         for end in (0, 1)
     )
-    moved = {
-        key: dict(zip(seeds, np.subtract(lasts[key], firsts[key]).tolist(), strict=True)) for key, seeds in both.items()
-    }
-    changes = _corrected({key: (lasts[key], firsts[key]) for key in both})
+    changes = _corrected({key: paired(lasts[key], firsts[key]) for key, seeds in both.items() if _enough(seeds)})
     against = _corrected(
         {
-            (place, method): _shared(own, moved[place, baseline])
-            for (place, method), own in moved.items()
-            if baseline is not None and method != baseline and (place, baseline) in moved
+            key: _against(ends[key[0]][key[1]], ends[key[0]][baseline], shared)
+            for key, seeds in both.items()
+            if baseline is not None
+            and key[1] != baseline
+            and _enough(shared := [seed for seed in seeds if seed in both.get((key[0], baseline), ())])
         }
     )
     return [
@@ -97,8 +94,8 @@ def kept(ends: Sequence[Ends], baseline: str | None) -> list[list[Kept]]:
             Kept(
                 method=key[1],
                 seeds=seeds,
-                first=mean_of(firsts[key]),
-                last=mean_of(lasts[key]),
+                first=mean_of_rows(dict(zip(seeds, firsts[key], strict=True))),
+                last=mean_of_rows(dict(zip(seeds, lasts[key], strict=True))),
                 ratio=_ratio(firsts[key], lasts[key]),
                 change=changes.get(key),
                 against=against.get(key),
@@ -110,14 +107,20 @@ def kept(ends: Sequence[Ends], baseline: str | None) -> list[list[Kept]]:
     ]
 
 
-def _shared(own: Mapping[int, float], base: Mapping[int, float]) -> Pairs:
-    seeds = sorted(own.keys() & base.keys())
-    return [own[seed] for seed in seeds], [base[seed] for seed in seeds]
+def _enough(seeds: Sequence[int]) -> bool:
+    return len(seeds) >= LEAST_SEEDS
 
 
-def _corrected(pairs: Mapping[Key, Pairs]) -> dict[Key, Change]:
-    """The first of each pair minus the second, with Holm's correction over all; those with two pairs."""
-    tested = {key: paired_interval(one, other) for key, (one, other) in pairs.items() if len(one) >= 2}
+def _against(own: tuple[Rows, Rows], base: tuple[Rows, Rows], seeds: Sequence[int]) -> tuple[Estimate, float]:
+    """The method's changes minus the baseline's."""
+    sides = [[rows[seed] for seed in seeds] for rows in (*own, *base)]
+    first, last, base_first, base_last = ([row.mean for row in side] for side in sides)
+    moved = [np.subtract(last, first), np.subtract(base_last, base_first)]
+    return paired_interval(*moved, least=least_deviation(*sides))
+
+
+def _corrected(tested: Mapping[Key, tuple[Estimate, float]]) -> dict[Key, Change]:
+    """Differences and their p-values with Holm's correction over all."""
     corrected = adjusted([p_value for _, p_value in tested.values()])
     return {
         key: Change(difference=difference, adjusted=p_value, verdict=verdict_of(difference, p_value))
@@ -125,10 +128,10 @@ def _corrected(pairs: Mapping[Key, Pairs]) -> dict[Key, Change]:
     }
 
 
-def _ratio(first: Sequence[float], last: Sequence[float]) -> Estimate | None:
-    if len(first) < 2 or mean_of(first).low <= 0:
+def _ratio(first: Sequence[Row], last: Sequence[Row]) -> Estimate | None:
+    if len(first) < 2 or mean_of_rows(dict(enumerate(first))).low <= 0:
         return None
-    found = estimate(np.array([first, last]).T, _ratio_of_means)
+    found = estimate(np.array([[row.mean for row in side] for side in (first, last)]).T, _ratio_of_means)
     return found if math.isfinite(found.value) and found.known else None
 
 

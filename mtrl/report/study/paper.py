@@ -9,7 +9,7 @@ from mtrl.report.study.against import TaskDifference
 from mtrl.report.study.findings import ConditionFindings, Findings
 from mtrl.report.study.kept import Change, Course, Kept
 from mtrl.report.study.results import ConditionResult, MethodResult
-from mtrl.report.study.scores import mean_of, of_task
+from mtrl.report.study.scores import mean_of_rows, of_task
 from mtrl.report.study.stress import AxisResult
 from mtrl.report.study.words import fewer_seeds, signed
 from mtrl.report.words import number
@@ -191,7 +191,7 @@ def _by_task(found: ConditionFindings) -> Iterator[Printed]:
         rows=[
             [
                 entry.method,
-                *(_shown(mean_of(of_task(entry.rows, task).values())) for task in result.tasks),
+                *(_shown(mean_of_rows(of_task(entry.rows, task))) for task in result.tasks),
             ]
             for entry in result.methods.values()
             if entry.rows

@@ -19,13 +19,14 @@ from mtrl.report.study.scores import (
     are_drawn,
     estimate,
     finite,
+    least_deviation,
     matrix,
     mean_of_rows,
     score_rows,
     scored_tasks,
     seed_tasks,
 )
-from mtrl.study.statistics.aggregates import AGGREGATES
+from mtrl.study.statistics.aggregates import AGGREGATES, mean
 from mtrl.study.statistics.comparisons import (
     Difference,
     Verdict,
@@ -33,6 +34,7 @@ from mtrl.study.statistics.comparisons import (
     probability_of_improvement,
 )
 from mtrl.study.statistics.estimate import Estimate
+from mtrl.study.statistics.student import LEAST_SEEDS
 
 Standing = Literal["baseline", "better", "worse", "not distinguishable", "too few seeds", "no score"]
 
@@ -141,17 +143,23 @@ def _with_zeros(study: Study, condition: str, tasks: SeedTasks) -> dict[str, Dif
 
 
 def compared(rows: Mapping[str, Rows], reference: str | None, *, level: float = 0.05) -> dict[str, Difference]:
-    """Each method's paired difference from the reference, for those that share two seeds with it."""
+    """Each method's paired difference from the reference, for those that share `LEAST_SEEDS` with it."""
     if reference is None or reference not in rows:
         return {}
+    base = rows[reference]
     others = {
         method: own
         for method, own in rows.items()
-        if method != reference and len(own.keys() & rows[reference].keys()) >= 2
+        if method != reference and len(own.keys() & base.keys()) >= LEAST_SEEDS
+    }
+    shared = {method: sorted(own.keys() & base.keys()) for method, own in others.items()}
+    least = {
+        method: least_deviation([rows[method][s] for s in seeds], [base[s] for s in seeds])
+        for method, seeds in shared.items()
     }
     found = (
         paired_differences(
-            _means(rows[reference]), {method: _means(own) for method, own in others.items()}, level=level
+            _means(base), {method: _means(own) for method, own in others.items()}, level=level, least=least
         )
         if others
         else []
@@ -217,7 +225,10 @@ def _aggregates(rows: Rows, *, drawn: bool) -> dict[str, Estimate]:
         return {}
     if drawn:
         return {"mean": mean_of_rows(rows)}
-    return {name: estimate(matrix(rows), statistic) for name, statistic in AGGREGATES.items()}
+    return {
+        name: mean_of_rows(rows) if statistic is mean else estimate(matrix(rows), statistic)
+        for name, statistic in AGGREGATES.items()
+    }
 
 
 def _standing(method: str, baseline: str | None, own: Rows, difference: Difference | None) -> Standing:

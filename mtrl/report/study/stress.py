@@ -5,8 +5,7 @@ next by the condition alone. Where the axis is the number of tasks, these are th
 smallest number.
 """
 
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,7 @@ from mtrl.report.study.scores import (
     SeedTasks,
     all_tasks,
     are_drawn,
-    mean_of,
+    mean_of_rows,
     of_task,
     score_rows,
     seed_tasks,
@@ -99,7 +98,7 @@ def _axis(study: Study, axis: str, conditions: list[Condition]) -> AxisResult:
         failed_as_zero=_means(zeros) if zeros != rows else {},
         fewer=_fewer(study, ordered, rows),
         by_task={
-            task: {method: [_point(of_task(own, task).values()) for own in series] for method, series in rows.items()}
+            task: {method: [_point(of_task(own, task)) for own in series] for method, series in rows.items()}
             for task in tasks
         },
         by_factor=_by_factor(study, axis, ordered, tasks, rows),
@@ -178,13 +177,12 @@ def _by_factor(
     orders = {seed: drawn_order(suite, seed) for seed in study.seeds}
     parts = np.array_split(np.arange(len(suite)), min(len(suite), MOST_PARTS))
 
-    def score(row: Row, seed: int, part: Sequence[int]) -> float:
-        found = [row.scores[task] for place in part if (task := orders[seed][place]) in row.scores]
-        return float(np.mean(found)) if found else math.nan
+    def part_of(row: Row, seed: int, part: Sequence[int]) -> Row:
+        return row.only(*(task for place in part if (task := orders[seed][place]) in row.scores))
 
     def series(part: Sequence[int], own: Rows) -> Point | None:
-        values = [score(row, seed, part) for seed, row in own.items()]
-        return _point([value for value in values if math.isfinite(value)])
+        found = {seed: part_of(row, seed, part) for seed, row in own.items()}
+        return _point({seed: row for seed, row in found.items() if row.scores})
 
     return {
         _part_name(part, len(suite)): {method: [series(part, own) for own in found] for method, found in rows.items()}
@@ -200,11 +198,11 @@ def _part_name(part: Sequence[int], count: int) -> str:
 
 
 def _means(rows: Mapping[str, Sequence[Rows]]) -> dict[str, list[Point | None]]:
-    return {method: [_point([row.mean for row in own.values()]) for own in series] for method, series in rows.items()}
+    return {method: [_point(own) for own in series] for method, series in rows.items()}
 
 
-def _point(values: Collection[float]) -> Point | None:
-    if not values:
+def _point(rows: Rows) -> Point | None:
+    if not rows:
         return None
-    found = mean_of(values)
-    return Point(found.value, found.low, found.high, len(values))
+    found = mean_of_rows(rows)
+    return Point(found.value, found.low, found.high, len(rows))

@@ -18,6 +18,7 @@ from mtrl.report.study.stress import AxisResult
 from mtrl.report.study.words import change, signed, with_interval
 from mtrl.report.words import listed, number
 from mtrl.study.methods import ALONE
+from mtrl.study.statistics.student import LEAST_SEEDS
 
 
 def summary(found: Findings) -> dict[str, list[str]]:
@@ -57,8 +58,12 @@ def _seeds(results: Sequence[ConditionResult]) -> Iterator[str]:
     elif least < FEW:
         seeds = f"only {most}" if least == most else f"{least} to {most}"
         yield (
-            f"The methods have {seeds} seeds, which is few: intervals are wide, and only large differences can be told "
-            "apart."
+            f"The methods have {seeds} seeds, which is few: intervals are wide, and "
+            + (
+                f"with fewer than {LEAST_SEEDS} nothing is told apart."
+                if most < LEAST_SEEDS
+                else "only large differences can be told apart."
+            )
         )
 
 
@@ -79,7 +84,7 @@ def _differences(result: ConditionResult) -> Iterator[str]:
     tested = [(entry, entry.difference) for entry in result.methods.values() if entry.difference is not None]
     if not tested:
         if result.baseline is not None and len(result.scored) > 1:
-            yield f"No method shares two seeds with {result.baseline}, so none is compared with it."
+            yield f"No method shares {LEAST_SEEDS} seeds with {result.baseline}, so none is compared with it."
         return
     how = f" in mean score (paired by seed{_correction(len(tested), 'methods')})"
     for verdict in ("better", "worse"):

@@ -14,7 +14,7 @@ from mtrl.report.study.figures.figure import StudyFigure
 from mtrl.report.study.figures.scores import by_iqm, rows_height
 from mtrl.report.study.numbers import Field, Numbers, bounds
 from mtrl.report.study.results import ConditionResult
-from mtrl.report.study.scores import mean_of, of_task
+from mtrl.report.study.scores import mean_of_rows, of_task
 from mtrl.report.study.words import fewer_seeds
 from mtrl.report.words import number
 
@@ -31,7 +31,7 @@ def tasks_figure(result: ConditionResult, name: str) -> StudyFigure | None:
     if not scored:
         return None
     methods, tasks = [entry.method for entry in scored], result.tasks
-    found = [[mean_of(of_task(entry.rows, task).values()) for entry in scored] for task in tasks]
+    found = [[mean_of_rows(of_task(entry.rows, task)) for entry in scored] for task in tasks]
     values = np.array([[shown.value for shown in row] for row in found])
     colours = colormaps["cividis"]
 

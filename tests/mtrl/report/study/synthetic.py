@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mtrl.report.study.folder import Study, load_study
+
 Record = dict[str, Any]
 
 TASKS = ("RepeatFirstEasy", "HigherLowerEasy", "CartPoleEasy", "BanditEasy")
@@ -227,3 +229,16 @@ def falling(method: str, condition: Record, task: str) -> float:
     offset = {"RepeatFirstEasy": 0.2, "HigherLowerEasy": 0.1, "CartPoleEasy": -0.05, "BanditEasy": -0.25}.get(task, 0.0)
     lost = rate * math.log10(value) * (1.5 if task == "BanditEasy" else 1.0)
     return level + offset - lost
+
+
+Scored = Callable[[str, str, int, str], float]
+
+
+def study_of(folder: Path, grid: Grid, score: Scored) -> Study:
+    """A study with exactly these scores by condition, method, seed and task."""
+    records = cells(grid, flat({}), unscored=False)
+    for record in records:
+        for task, entry in record["evaluation"]["tasks"].items():
+            entry["score"] = score(record["condition"], record["method"], record["seed"], task)
+            entry["score_interval"] = None  # as if every score were known exactly
+    return load_study(write_study(folder, grid, records))
