@@ -182,7 +182,7 @@ def _compare(command: Compare) -> int:
     if command.dry_run:
         study = folder.extended(command.asked)
         missing = folder.missing(study, retry_failed=command.retry_failed)
-        searches = folder.untuned(study)
+        searches = folder.untuned(study, retry_failed=command.retry_failed)
         print(f"{len(searches)} runs of the search, {len(missing)} cells of {study.steps:,} steps")
         for cell in (*searches, *missing):
             print(f"  {cell}")
@@ -200,9 +200,9 @@ def _compare(command: Compare) -> int:
         StudyTable(study, folder, parallel=executor.parallel).show(events)
     finally:
         events.close()
-    failed = [result for result in folder.results() if result["status"] == "failed"]
-    for result in failed:
-        print(f"failed: {result['condition']}, {result['method']}, seed {result['seed']}: {result['error']}")
+    failed = folder.failures()
+    for failure in failed:
+        print(f"failed: {failure}")
     print(f"The study is in {command.folder}. Next: python run.py report {command.folder}")
     return 1 if failed else 0
 

@@ -71,7 +71,7 @@ class Compare:
     slurm: tuple[str, ...] = ()
     """Options of submitit, e.g. `--slurm slurm_partition=long timeout_min=240`."""
     retry_failed: bool = False
-    """Run cells that failed again."""
+    """Run cells and runs of the search that failed again."""
     dry_run: bool = False
     """Say what would run, and run nothing."""
 

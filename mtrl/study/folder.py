@@ -110,10 +110,37 @@ class StudyFolder:
             if (cell.condition, cell.method, cell.seed) not in settled
         ]
 
-    def untuned(self, study: Study) -> list[Cell]:
-        """Runs of the search that are still to be made."""
-        made = {(r["method"], choice_of(r)) for r in self.results(TUNING)}
+    def untuned(self, study: Study, *, retry_failed: bool = False) -> list[Cell]:
+        """Runs of the search that are still to be made; on request also those that failed."""
+        made = {(r["method"], choice_of(r)) for r in self.results(TUNING) if r["status"] == "done" or not retry_failed}
         return [cell for cell in study.tuning_cells() if (cell.method, cell.choice) not in made]
+
+    def check_search(self, study: Study) -> None:
+        """Refuse to go on to the cells of a method for which the search has found nothing.
+
+        Raises:
+            StudyError: all runs of the search of a method have failed.
+        """
+        results = self.results(TUNING)
+        ended: dict[str, set[str]] = {}
+        for result in results:
+            ended.setdefault(result["method"], set()).add(result["status"])
+        failed = [method.name for method in study.methods if ended.get(method.name) == {"failed"}]
+        if failed:
+            last = {result["method"]: result["error"] for result in results}
+            raise StudyError(
+                f"search: expected a run that ends for every method, found none for {', '.join(failed)} "
+                f"({last[failed[0]]}): try again with --retry-failed, or search other values in another folder"
+            )
+
+    def failures(self) -> list[str]:
+        """Every cell and run of the search that failed, with its error, for people."""
+        return [
+            f"{Cell(r['condition'], r['method'], r['seed'], choice_of(r) if name == TUNING else ())}: {r['error']}"
+            for name in (TUNING, RESULTS)
+            for r in self.results(name)
+            if r["status"] == "failed"
+        ]
 
     def _stored(self) -> dict[str, Any]:
         held = self.path / FILE
@@ -143,15 +170,21 @@ def choice_of(result: Mapping[str, Any]) -> Choice:
 def best_choices(study: Study, results: Iterable[Result]) -> dict[str, Choice]:
     """By method, the choice whose run scored best; of methods all of whose runs are there.
 
-    A run that failed, or whose tasks have no score, loses to every other; of equals the first counts.
+    A run that failed, or whose tasks have no score, loses to every other; of equals the first counts. Methods all of
+    whose runs failed have none.
     """
     scores: dict[tuple[str, Choice], float] = {}
+    done: set[tuple[str, Choice]] = set()
     for result in results:
+        if result["status"] == "done":
+            done.add((result["method"], choice_of(result)))
         score = result["evaluation"]["score"] if result["status"] == "done" else None
         scores[result["method"], choice_of(result)] = float("-inf") if score is None else score
     found: dict[str, Choice] = {}
     for method in study.methods:
         choices = study.choices(method)
-        if choices and all((method.name, choice) in scores for choice in choices):
+        if all((method.name, choice) in scores for choice in choices) and any(
+            (method.name, c) in done for c in choices
+        ):
             found[method.name] = max(choices, key=lambda choice: scores[method.name, choice])  # used at once
     return found

@@ -37,9 +37,10 @@ def run_study(
 
     Args:
         study: as `StudyFolder.open` returned it.
-        retry_failed: also those that failed.
+        retry_failed: also those that failed, of the search too.
     Raises:
         InUseError: the folder's study runs already.
+        StudyError: all runs of the search of a method failed, so that nothing is known of its settings.
     """
     with held(folder.path):
         yield from _run(study, folder, executor, retry_failed=retry_failed)
@@ -48,7 +49,11 @@ def run_study(
 def _run(study: Study, folder: StudyFolder, executor: Executor, *, retry_failed: bool) -> Generator[Event, None, None]:
     # Cells know what the search has found only when it is over.
     for name in (TUNING, RESULTS):
-        cells = folder.untuned(study) if name == TUNING else folder.missing(study, retry_failed=retry_failed)
+        if name == TUNING:
+            cells = folder.untuned(study, retry_failed=retry_failed)
+        else:
+            folder.check_search(study)
+            cells = folder.missing(study, retry_failed=retry_failed)
         if not cells:
             continue
         yield Begun(phase="tuning" if name == TUNING else "cells", cells=tuple(cells))

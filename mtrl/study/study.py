@@ -18,6 +18,7 @@ from tasks.registry import load_suite
 
 FILE = "study.json"
 TUNING_SEED = 1_000_003
+"""Of the search: its runs, and the held-out instances that they are evaluated on."""
 FORMAT = 2
 
 Choice: TypeAlias = tuple[tuple[str, Any], ...]
@@ -135,6 +136,11 @@ class Study:
         for method in self.methods:
             for choice in self.choices(method):
                 yield Cell(self.conditions[0].name, method.name, TUNING_SEED, choice)
+
+    def evaluation_seed(self, cell: Cell) -> int:
+        """Which held-out instances the cell is evaluated on: a search that chose by those of the final scores would
+        choose what happens to do well on them."""
+        return TUNING_SEED if cell.seed == TUNING_SEED else 0
 
     def method(self, name: str) -> Method:
         """A method by its name."""

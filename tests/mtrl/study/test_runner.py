@@ -21,7 +21,7 @@ from mtrl.study.executors.processes import Processes
 from mtrl.study.folder import RESULTS, TUNING, StudyFolder
 from mtrl.study.result import Result
 from mtrl.study.runner import Begun, run_study
-from mtrl.study.study import Cell, Study
+from mtrl.study.study import TUNING_SEED, Cell, Study, StudyError
 from tests.mtrl.study.builders import TINY, study
 
 COSTS = ("seconds", "processor_seconds", "peak_memory_mib")
@@ -137,10 +137,10 @@ def test_a_failure_is_a_result_and_the_others_go_on(tmp_path: Path, monkeypatch:
 
     right = module._run
 
-    def sometimes(config: Any, folder: Path, trials: int) -> Result:
+    def sometimes(config: Any, folder: Path, trials: int, evaluation_seed: int) -> Result:
         if config.conflict.strategy == "pcgrad":
             raise RuntimeError("the losses are NaN")
-        return right(config, folder, trials)
+        return right(config, folder, trials, evaluation_seed)
 
     monkeypatch.setattr(module, "_run", sometimes)
     folder = StudyFolder(tmp_path)
@@ -182,6 +182,66 @@ def test_the_search_gives_each_method_its_settings_before_its_cells_run(tmp_path
     assert len(folder.results(TUNING)) == 6 and len(folder.results(RESULTS)) == 4
     found = {(r["method"], r["choice"]["update.learning_rate"]) for r in folder.results()}
     assert found == {("mean", 1e-3), ("pcgrad", 1e-4)}
+
+
+class Failing:
+    """Runs fail as often as it is told; those that do not score by their learning rate."""
+
+    parallel = 1
+
+    def __init__(self, *rates: float) -> None:
+        self.rates, self.ran = rates, list[Cell]()
+
+    def run(self, study: Study, folder: Path, cells: Sequence[Cell]) -> Generator[tuple[Cell, Result], None, None]:
+        for cell in cells:
+            self.ran.append(cell)
+            rate = dict(cell.choice)["update.learning_rate"]
+            if cell.seed == TUNING_SEED and rate in self.rates:
+                yield cell, {**cell.named, "status": "failed", "error": "its process was killed"}
+            else:
+                yield cell, {**cell.named, "status": "done", "error": None, "evaluation": {"score": rate, "tasks": {}}}
+
+
+def test_a_run_of_the_search_that_failed_is_told_and_tried_again_on_request(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    asked = folder.open(study("mean", seeds=(0,), search={"update.learning_rate": (1e-2, 1e-3)}))
+    assert not list(Here().run(asked, tmp_path, []))
+    list(run_study(asked, folder, Failing(1e-2)))
+    assert folder.failures() == [f"plain, mean, seed {TUNING_SEED}, learning_rate 0.01: its process was killed"]
+    assert [result["choice"] for result in folder.results()] == [{"update.learning_rate": 1e-3}]
+    assert not folder.untuned(asked)
+    again = Failing()
+    list(run_study(asked, folder, again, retry_failed=True))
+    assert [dict(cell.choice) for cell in again.ran] == [{"update.learning_rate": 1e-2}]
+    assert not folder.failures()
+
+
+def test_a_method_whose_search_failed_altogether_gets_no_settings_by_chance(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    asked = folder.open(study("mean", seeds=(0,), search={"update.learning_rate": (1e-2, 1e-3)}))
+    with pytest.raises(StudyError, match=r"found none for mean \(its process was killed\): .* --retry-failed"):
+        list(run_study(asked, folder, Failing(1e-2, 1e-3)))
+    assert not folder.results()
+    with pytest.raises(StudyError, match="found none for mean"):
+        list(run_study(asked, folder, Failing()))
+    list(run_study(asked, folder, Failing(), retry_failed=True))
+    assert [result["choice"] for result in folder.results()] == [{"update.learning_rate": 1e-2}]
+
+
+def test_the_search_is_evaluated_on_other_instances_than_the_cells(tmp_path: Path) -> None:
+    """Also where a run was evaluated before on those of the cells; it is not trained again."""
+    asked = StudyFolder(tmp_path).open(study("mean", seeds=(0,), search={"update.learning_rate": (1e-3,)}))
+    (tuning,) = asked.tuning_cells()
+    found = run_cell(asked, tmp_path, tuning)
+    assert found["evaluation_seed"] == TUNING_SEED
+    stored = tmp_path / tuning.folder / "run" / "evaluation.json"
+    assert json.loads(stored.read_text())["seed"] == TUNING_SEED
+    stored.write_text(json.dumps({**json.loads(stored.read_text()), "seed": 0}))
+    again = run_cell(asked, tmp_path, tuning)
+    assert json.loads(stored.read_text())["seed"] == TUNING_SEED and again["processor_seconds"] is None
+    assert bare(again) == bare(found)
+    cell = Cell("plain", "mean", 0, tuning.choice)
+    assert asked.evaluation_seed(cell) == 0
 
 
 def test_one_agent_a_task_has_the_scores_of_all_and_the_cost_of_all(tmp_path: Path) -> None:

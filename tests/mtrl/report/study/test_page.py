@@ -59,7 +59,7 @@ def written(folder: Path) -> Written:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    grid = Grid(methods=METHODS, seeds=(0, 1, 2), tasks=TASKS[:2])
+    grid = Grid(methods=METHODS, seeds=(0, 1, 2, 3), tasks=TASKS[:2])
     left_out = [("plain", "pcgrad", 1), ("plain", "two-hot", 2)]
     records = [*cells(grid, quality, without=left_out), failed("plain", "pcgrad", 1, MESSAGE)]
     return written(write_study(tmp_path_factory.mktemp("studies") / "my-study", grid, records))
@@ -125,19 +125,19 @@ def test_the_figures_that_the_study_allows_are_all_there(compared: Written, stre
 
 def test_what_was_asked_stands_on_the_page(compared: Written) -> None:
     words = compared.reader.words()
-    for said in ("popgym-quick: my-study", "5 methods × 3 seeds", "60,000", "python run.py compare popgym-quick"):
+    for said in ("popgym-quick: my-study", "5 methods × 4 seeds", "60,000", "python run.py compare popgym-quick"):
         assert said in words
     assert "torch 9.9.9" in words and "What pcgrad is." in words and "conflict.strategy=pcgrad" in words
 
 
 def test_failed_and_missing_cells_are_on_the_page(compared: Written) -> None:
     words = compared.reader.words()
-    assert "13 of 15 cells are done, 1 failed and 1 has not run" in words
+    assert "18 of 20 cells are done, 1 failed and 1 has not run" in words
     assert ["pcgrad", "plain", "1", MESSAGE] in compared.reader.rows
     assert "<b>update 312" not in compared.page
-    assert ["pcgrad", "✓✗✓"] in compared.reader.rows and ["two-hot", "✓✓·"] in compared.reader.rows
+    assert ["pcgrad", "✓✗✓✓"] in compared.reader.rows and ["two-hot", "✓✓·✓"] in compared.reader.rows
     table = compared.table()
-    assert table["pcgrad"]["seeds done"] == "2 of 3 1 failed" and table["two-hot"]["seeds done"] == "2 of 3 1 missing"
+    assert table["pcgrad"]["seeds done"] == "3 of 4 1 failed" and table["two-hot"]["seeds done"] == "3 of 4 1 missing"
 
 
 def test_the_csv_has_the_numbers_of_the_main_table(compared: Written) -> None:
@@ -165,7 +165,7 @@ def test_the_csv_has_the_numbers_of_the_main_table(compared: Written) -> None:
         assert row["verdict"] in cells_["against mean (Holm)"]
         assert f"{int(row['parameters']):,}" == cells_["parameters"]
         assert row["learning_rate"] == cells_["learning rate"]
-        assert f"{row['seeds_done']} of 3" in cells_["seeds done"]
+        assert f"{row['seeds_done']} of 4" in cells_["seeds done"]
 
 
 def _numbers(text: str) -> list[float]:
@@ -228,7 +228,7 @@ def test_the_axis_csv_has_every_condition_and_method(stressed: Written) -> None:
 def test_the_curve_ends_at_each_points_mean_over_seeds(compared: Written) -> None:
     rows = [row for row in compared.csv("curves") if row["method"] == "mean"]
     assert [int(float(row["steps"])) for row in rows] == [60_000 * k // 12 for k in range(1, 13)]
-    assert all(row["seeds"] == "3" for row in rows)
+    assert all(row["seeds"] == "4" for row in rows)
     assert math.isclose(float(rows[-1]["updates"]), 60_000 // 64)
 
 
