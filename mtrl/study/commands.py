@@ -140,8 +140,9 @@ class Stress(Compare):
 
     spread: str = ""
     """Rewards multiplied by factors spread log-evenly, the largest so many times the least, e.g. 1,10,100,1000."""
-    scales: str = ""
-    """Rewards of named tasks multiplied, e.g. coinrun=100,climber=0.1."""
+    scales: tuple[str, ...] = ()
+    """Rewards of named tasks multiplied, a condition a word, e.g. `--scales coinrun=100,climber=0.1 coinrun=10`; and
+    without factors, to compare with."""
     frequency: str = ""
     """Tasks drawn unevenly often: the most frequent so many times the least."""
     tasks: str = ""
@@ -157,7 +158,7 @@ class Stress(Compare):
         if self.mix:
             written["mix"] = {name: _names(tasks) for name, tasks in _pairs("--mix", self.mix, parse=False)}
         if self.scales:
-            written["scales"] = dict(_pairs("--scales", _names(self.scales), parse=False))
+            written["scales"] = [dict(_pairs("--scales", _names(word), parse=False)) for word in self.scales]
         return conditions_of(written or {"spread": [1, 10, 100, 1000]})
 
 

@@ -6,15 +6,19 @@ values across many orders of magnitude". Number of tasks and capacity: Kurin et 
 Scalarization for Deep Multi-Task Learning"; Standley et al. 2020, "Which Tasks Should Be Learned Together?".
 """
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-Axis = Literal["spread", "frequency", "tasks", "width", "mix"]
+Axis = Literal["spread", "frequency", "tasks", "width", "scales", "mix"]
 FACTORS: frozenset[Axis] = frozenset(("spread", "frequency"))
 """The axes on which every task has a factor of its own."""
+_LONGEST = 80
+"""Characters of a folder's name that are kept."""
 SUBSETS: frozenset[Axis] = frozenset(("tasks",))
 """The axes on which every seed has tasks of its own."""
 
@@ -28,7 +32,7 @@ class Condition:
     axis: Axis | None = None
     """What is varied; None: nothing."""
     value: float | str | None = None
-    """The place on the axis: a ratio, a number of tasks, a width, a mix's name."""
+    """The place on the axis: a ratio, a number of tasks, a width, some tasks' factors, a mix's name."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings that every seed has, by their place."""
 
@@ -48,10 +52,23 @@ def spread(ratio: float | str) -> Condition:
     return Condition(name=f"spread-{ratio:g}", axis="spread", value=ratio)
 
 
+UNSCALED = Condition(name="unscaled", axis="scales", value="none")
+"""What the conditions of `scales` are compared with."""
+
+
 def scales(factors: Mapping[str, float | str]) -> Condition:
-    """Trained rewards of these tasks multiplied by these factors."""
+    """Trained rewards of these tasks multiplied by these factors.
+
+    Raises:
+        ValueError: no factors, or one that is no number.
+    """
+    if not isinstance(factors, Mapping) or not factors:
+        raise ValueError(f"scales: expected tasks with their factors, found {factors!r}")
     read = {str(task): number(f"scales, {task}", factor) for task, factor in factors.items()}
-    return Condition(name="scales", settings={"play.reward_scales": read})
+    said = ", ".join(f"{task} {factor:g}" for task, factor in read.items())
+    return Condition(
+        name=_folder_name(f"scales-{said}"), axis="scales", value=said, settings={"play.reward_scales": read}
+    )
 
 
 def frequency(ratio: float | str) -> Condition:
@@ -76,6 +93,12 @@ def width(features: int | str) -> Condition:
 def mix(name: str, tasks: Sequence[str]) -> Condition:
     """These tasks alone: similar ones, or dissimilar ones."""
     return Condition(name=f"mix-{name}", axis="mix", value=name, settings={"play.only": tuple(tasks)})
+
+
+def _folder_name(text: str) -> str:
+    """The text as a name of a folder: another one for another text, and short however many tasks it names."""
+    name = re.sub("[^a-zA-Z0-9_.+]+", "-", text)
+    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def log_even(ratio: float, count: int) -> list[float]:

@@ -14,7 +14,7 @@ conditions:                   # none: plain
   frequency: [10]
   tasks: [2, 5]
   width: [32, 64]
-  scales: {RepeatFirstEasy: 100}
+  scales: {RepeatFirstEasy: 100}    # or a list of such; the unscaled condition comes by itself
   mix: {similar: [RepeatFirstEasy, RepeatPreviousEasy]}
 settings: {entropy_weight: 0.01}
 search: {learning_rate: [0.0003, 0.001], entropy_weight: [0.0, 0.01]}   # each method gets its best combination
@@ -30,7 +30,7 @@ from typing import Any
 import yaml
 
 from mtrl.study import conditions
-from mtrl.study.conditions import PLAIN, Condition
+from mtrl.study.conditions import PLAIN, UNSCALED, Condition
 from mtrl.study.methods import Method, find_method
 from mtrl.study.settings import full_place
 from mtrl.study.study import Study, StudyError, hashable
@@ -123,7 +123,8 @@ def conditions_of(tree: Any) -> tuple[Condition, ...]:
         if axis in AXES:
             found += [AXES[axis](value) for value in (values if isinstance(values, list) else [values])]
         elif axis == "scales":
-            found.append(conditions.scales(values))
+            several = values if isinstance(values, list) else [values]
+            found += [UNSCALED, *(conditions.scales(factors) for factors in several)]
         elif axis == "mix":
             found += [conditions.mix(str(name), tuple(tasks)) for name, tasks in values.items()]
         else:

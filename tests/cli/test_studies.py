@@ -13,10 +13,11 @@ import pytest
 from mtrl.commands import parse
 from mtrl.study.commands import Compare, Stress
 from mtrl.study.file import load_study
-from mtrl.study.study import StudyError
+from mtrl.study.study import StudyError, extended
 from tests.cli.conftest import Call
 from tests.mtrl.study.builders import TINY
 
+SCALED = "scales-RepeatFirstEasy-100-RepeatPreviousEasy-0.1"
 SET = ["--set", *(f"{place}={value}" for place, value in TINY.items())]
 
 
@@ -43,13 +44,25 @@ def test_a_stress_test_has_a_condition_for_every_value() -> None:
         *("--scales", "RepeatFirstEasy=100,RepeatPreviousEasy=0.1", "--mix", "pair=RepeatFirstEasy,HigherLowerEasy"),
     )
     names = [condition.name for condition in study.conditions]
-    assert names == ["spread-1", "spread-100", "frequency-10", "tasks-2", "width-32", "mix-pair", "scales"]
+    assert names == ["spread-1", "spread-100", "frequency-10", "tasks-2", "width-32", "mix-pair", "unscaled", SCALED]
     assert study.conditions[-1].settings == {
         "play.reward_scales": {"RepeatFirstEasy": 100.0, "RepeatPreviousEasy": 0.1}
     }
-    assert study.conditions[-2].settings == {"play.only": ("RepeatFirstEasy", "HigherLowerEasy")}
+    assert study.conditions[-3].settings == {"play.only": ("RepeatFirstEasy", "HigherLowerEasy")}
     default = asked("stress", "popgym-quick").conditions
     assert [c.value for c in default] == [1.0, 10.0, 100.0, 1000.0] and {c.axis for c in default} == {"spread"}
+
+
+def test_scaled_tasks_are_conditions_of_their_own_beside_the_unscaled_one() -> None:
+    study = asked(
+        "stress", "popgym-quick", "--scales", "RepeatFirstEasy=100", "RepeatFirstEasy=100,HigherLowerEasy=0.1"
+    )
+    first, second = "scales-RepeatFirstEasy-100", "scales-RepeatFirstEasy-100-HigherLowerEasy-0.1"
+    assert [condition.name for condition in study.conditions] == ["unscaled", first, second]
+    assert {condition.axis for condition in study.conditions} == {"scales"}
+    assert study.conditions[0].settings == {}
+    later = asked("stress", "popgym-quick", "--scales", "RepeatFirstEasy=10")
+    assert len(extended(study, later).conditions) == 4  # the same folder takes others
 
 
 def test_the_command_can_be_said_again() -> None:
@@ -73,6 +86,7 @@ def test_the_command_can_be_said_again() -> None:
         (["compare", "popgym-quick", "--steps", "10", "--set", "start_steps=500"], "must exceed start_steps 500"),
         (["compare", "popgym-quick", "--baseline", "popart", "--methods", "mean"], "the baseline 'popart' is none of"),
         (["stress", "popgym-quick", "--scales", "RepeatFrst=2"], "has no task 'RepeatFrst'; did you mean"),
+        (["stress", "popgym-quick", "--scales", ","], "scales: expected tasks with their factors, found {}"),
         (["stress", "popgym-quick", "--tasks", "9"], "tasks: there are 5, found 9"),
         (["stress", "popgym-quick", "--spread", "0.1"], "spread: expected ratios of at least 1, found 0.1"),
         (["stress", "popgym-quick", "--spread", "1,x"], "spread: expected a number, found 'x'"),

@@ -153,17 +153,21 @@ def _main(study: Study, results: list[ConditionResult], beside: str, *, printed:
 
 def _axis(study: Study, axis: AxisResult, figures: list[StudyFigure], beside: str) -> str:
     sections = [_figure(figure, beside, "h2") for figure in figures]
-    kept = "".join(_course(study, axis, course, beside) for course in axis.courses if course.kept)
+    kept = "".join(
+        _course(study, axis, course, beside, f"axis-{axis.axis}-kept{'-' + str(place) if place else ''}")
+        for place, course in enumerate(axis.courses)
+        if course.kept
+    )
     return "".join([*sections[:1], kept, *sections[1:]])
 
 
-def _course(study: Study, axis: AxisResult, course: Course, beside: str) -> str:
+def _course(study: Study, axis: AxisResult, course: Course, beside: str, name: str) -> str:
     first, last = course.first.label, course.last.label
     note = (
         f"Mean score at {axis.axis} {last} over that at {axis.axis} {first}, with a 95% interval (bootstrap of "
         f"whole runs, Student's t); a dash where the score at {first} is not told apart from 0. Change: paired by "
-        "seed, its verdict corrected for the number of methods. Then that change minus the change of "
-        f"{study.baseline or 'a baseline'}, paired by seed and corrected in the same way; above 0 the method loses "
+        f"seed, its verdict corrected for the number of methods{_and_courses(axis)}. Then that change minus the change "
+        f"of {study.baseline or 'a baseline'}, paired by seed and corrected in the same way; above 0 the method loses "
         "less, or gains more. All numbers of a row are of the seeds that have both conditions."
     )
     zero = ""
@@ -176,10 +180,14 @@ def _course(study: Study, axis: AxisResult, course: Course, beside: str) -> str:
         )
     link = _link(beside, f"axis-{axis.axis}-kept", ("csv",))
     return (
-        f'<section id="axis-{escape(axis.axis)}-kept"><h2>Score kept at {escape(axis.axis)} {escape(last)}</h2>'
+        f'<section id="{escape(name)}"><h2>Score kept at {escape(axis.axis)} {escape(last)}</h2>'
         f"{tables.kept_table(study, course, course.kept)}"
         f'<p class="note">{escape(note)} {link}</p>{zero}</section>'
     )
+
+
+def _and_courses(axis: AxisResult) -> str:
+    return f" and of the {len(axis.courses)} such tables" if len(axis.courses) > 1 else ""
 
 
 def _returns(table: str, beside: str, heading: str) -> str:

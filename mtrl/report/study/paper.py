@@ -26,7 +26,7 @@ _NOT_ALONE = (
 )
 _CHANGES = (
     f" Change: from first to last, paired by seed; {_APART} there, too: told apart from 0 after Holm's correction for "
-    "the methods of the column."
+    "all methods, and all such tables of the axis."
 )
 
 

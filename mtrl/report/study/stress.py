@@ -23,7 +23,7 @@ from mtrl.report.study.scores import (
     score_rows,
     seed_tasks,
 )
-from mtrl.study.conditions import FACTORS, drawn_order
+from mtrl.study.conditions import FACTORS, UNSCALED, drawn_order
 from mtrl.study.statistics.estimate import Estimate
 
 MOST_PARTS = 5
@@ -61,7 +61,7 @@ class AxisResult:
     """By the place of a task's own factor among those of a seed, from the smallest on, and method: the scores of
     whichever tasks had it. Empty on an axis that has none, or for a single task."""
     courses: list[Course]
-    """From the least value to the largest; none if the values are no numbers."""
+    """From the least value to the largest; from the unscaled condition to every other; otherwise none."""
 
     @property
     def numeric(self) -> bool:
@@ -78,7 +78,12 @@ def axis_results(study: Study) -> list[AxisResult]:
 
 def _axis(study: Study, axis: str, conditions: list[Condition]) -> AxisResult:
     numeric = all(isinstance(condition.value, (int, float)) for condition in conditions)
-    ordered = sorted(conditions, key=lambda condition: float(condition.value or 0)) if numeric else conditions
+    if numeric:
+        ordered = sorted(conditions, key=lambda condition: float(condition.value or 0))
+        places = [(0, len(ordered) - 1)]
+    else:
+        ordered = sorted(conditions, key=lambda condition: condition.name != UNSCALED.name)
+        places = [(0, at) for at in range(1, len(ordered)) if ordered[0].name == UNSCALED.name]
     shared = _shared(study, ordered)
     tasks = list(dict.fromkeys(task for own in shared.values() for task in own))
     rows, zeros = (
@@ -102,7 +107,7 @@ def _axis(study: Study, axis: str, conditions: list[Condition]) -> AxisResult:
             for task in tasks
         },
         by_factor=_by_factor(study, axis, ordered, tasks, rows),
-        courses=_courses(study, ordered, [(0, len(ordered) - 1)] if numeric else [], rows, zeros),
+        courses=_courses(study, ordered, places, rows, zeros),
     )
 
 

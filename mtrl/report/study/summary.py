@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mtrl.report.study.against import TaskDifference
 from mtrl.report.study.findings import Findings
 from mtrl.report.study.folder import Study
-from mtrl.report.study.kept import Change, Kept
+from mtrl.report.study.kept import Change
 from mtrl.report.study.results import ConditionResult, MethodResult
 from mtrl.report.study.scores import FEW, mean_of
 from mtrl.report.study.series import mean_over_training
@@ -214,31 +214,34 @@ def _by_method(entries: Sequence[TaskDifference], tasks: int) -> str:
 def _axis(axis: AxisResult) -> Iterator[str]:
     if axis.fewer and axis.courses:
         yield f"Along {axis.axis}, failed runs are left out, which flatters a method that fails. {axis.fewer}"
-    for course in axis.courses:
-        where = f"from {axis.axis} {course.first.label} to {course.last.label}"
-        yield from _course(axis, course.kept, where, "")
-        if course.failed_as_zero:
-            yield from _course(axis, course.failed_as_zero, where, "failed runs counted as score 0, ")
+    for how, courses in (
+        ("", [course.kept for course in axis.courses]),
+        ("failed runs counted as score 0, ", [course.failed_as_zero for course in axis.courses]),
+    ):
+        changes = [[(entry.method, entry.change) for entry in kept if entry.change is not None] for kept in courses]
+        against = [[(entry.method, entry.against) for entry in kept if entry.against is not None] for kept in courses]
+        base = axis.baseline
+        for course, moved, beside in zip(axis.courses, changes, against, strict=True):
+            where = f"from {axis.axis} {course.first.label} to {course.last.label}"
+            yield from _moved(
+                moved,
+                where=where,
+                how=f"{how or 'mean score, '}paired by seed{_over_courses(changes)}",
+                said={"worse": "Score lost", "better": "Score gained"},
+                same="No change told apart",
+            )
+            yield from _moved(
+                beside,
+                where=where,
+                how=f"its change minus that of {base}, {how}paired by seed{_over_courses(against)}",
+                said={"better": f"Comes off better than {base}", "worse": f"Comes off worse than {base}"},
+                same=f"Change not told apart from that of {base}",
+            )
 
 
-def _course(axis: AxisResult, kept: Sequence[Kept], where: str, how: str) -> Iterator[str]:
-    yield from _moved(
-        [(entry.method, entry.change) for entry in kept if entry.change is not None],
-        where=where,
-        how=f"{how or 'mean score, '}paired by seed",
-        said={"worse": "Score lost", "better": "Score gained"},
-        same="No change told apart",
-    )
-    yield from _moved(
-        [(entry.method, entry.against) for entry in kept if entry.against is not None],
-        where=where,
-        how=f"its change minus that of {axis.baseline}, {how}paired by seed",
-        said={
-            "better": f"Comes off better than {axis.baseline}",
-            "worse": f"Comes off worse than {axis.baseline}",
-        },
-        same=f"Change not told apart from that of {axis.baseline}",
-    )
+def _over_courses(tested: Sequence[Sequence[object]]) -> str:
+    count = sum(map(len, tested))
+    return _correction(count, "methods" if len(tested) == 1 else "methods under all conditions")
 
 
 def _moved(
@@ -253,7 +256,7 @@ def _moved(
         said: for the verdicts "better" and "worse", in the order in which they are told.
         same: for those that are not told apart.
     """
-    how = f" ({how}{_correction(len(tested), 'methods')})"
+    how = f" ({how})"
     for verdict, what in said.items():
         moved = [(method, found.difference) for method, found in tested if found.verdict == verdict]
         moved.sort(key=lambda entry: -abs(entry[1].value))

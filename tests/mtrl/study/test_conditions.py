@@ -46,6 +46,12 @@ def test_the_others_are_the_same_for_every_seed() -> None:
     assert PLAIN.settings_of(0, TASKS) == {}
 
 
+def test_names_of_scales_are_short_and_differ() -> None:
+    tasks = [f"popgym:Task{place}" for place in range(30)]
+    names = {scales({**dict.fromkeys(tasks, 2.0), tasks[-1]: factor}).name for factor in (1.0, 2.0, 3.0)}
+    assert len(names) == 3 and all(re.fullmatch(r"[a-zA-Z0-9_.+-]{1,100}", name) for name in names)
+
+
 def test_ratios_below_one_are_refused() -> None:
     for make in (spread, frequency):
         with pytest.raises(ValueError, match=r"expected ratios of at least 1, found 0\.5"):

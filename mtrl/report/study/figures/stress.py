@@ -191,6 +191,7 @@ def _described(axis: str, log: bool) -> str:
         "frequency": "unevenness of the tasks' frequency",
         "tasks": "number of tasks",
         "width": "width of the network",
+        "scales": "scaled tasks, with their factors",
         "mix": "mix of tasks",
     }.get(axis, axis)
     return f"{name} (logarithmic)" if log else name

@@ -163,6 +163,39 @@ def test_two_seeds_tell_nothing_apart(tmp_path: Path) -> None:
     assert all(entry.change is entry.against is None for entry in found.axes[0].courses[0].kept)
 
 
+def test_every_scaled_condition_is_compared_with_the_unscaled_one(tmp_path: Path) -> None:
+    """The correction is for both methods and both scaled conditions."""
+    scaled = [conditions.scales({TASKS[0]: factor}) for factor in (10.0, 100.0)]
+    asked = [{"name": c.name, "axis": c.axis, "value": c.value, "settings": {}} for c in (*scaled, conditions.UNSCALED)]
+    grid = Grid(methods=("mean", "b"), seeds=(0, 1, 2), tasks=TASKS[:2], conditions=asked)
+    lost = {"unscaled": 0.0, scaled[0].name: 0.1, scaled[1].name: 0.2}
+
+    def score(condition: str, method: str, seed: int, task: str) -> float:
+        share = {"mean": 1.0, "b": 0.5}[method] + 0.05 * seed
+        return 0.7 - share * lost[condition]
+
+    study = study_of(tmp_path / "x", grid, score)
+    (axis,) = axis_results(study)
+    assert [(course.first.name, course.last.name) for course in axis.courses] == [
+        ("unscaled", condition.name) for condition in scaled
+    ]
+    changes = [entry.change for course in axis.courses for entry in course.kept]
+    raw = [
+        float(stats.ttest_1samp([-lost[c.name] * (share + 0.05 * seed) for seed in (0, 1, 2)], 0).pvalue)
+        for c in scaled
+        for share in (1.0, 0.5)
+    ]
+    assert [change.adjusted for change in changes if change] == pytest.approx(holm(raw).tolist())
+    told = " ".join(sentence for points in summary(findings(study)).values() for sentence in points)
+    assert f"Score lost from scales none to {TASKS[0]} 100 (mean score, paired by seed" in told
+    write_study_report(tmp_path / "x")
+    page = (tmp_path / "x" / "report.html").read_text(encoding="utf-8")
+    assert 'id="axis-scales-kept"' in page and 'id="axis-scales-kept-1"' in page
+    assert "corrected for the number of methods and of the 2 such tables" in page
+    tables = (tmp_path / "x" / "report-figures" / "tables.md").read_text()
+    assert f"Score kept from scales none to scales {TASKS[0]} 10" in tables
+
+
 def test_scores_are_put_together_by_the_factors_that_the_seeds_drew(tmp_path: Path) -> None:
     tasks = TASKS[:3]
 
