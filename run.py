@@ -175,6 +175,7 @@ def _adapt(command: Adapt) -> int:
 def _compare(command: Compare) -> int:
     from mtrl.study.executors import make_executor
     from mtrl.study.folder import StudyFolder
+    from mtrl.study.provenance import differences, foreign
     from mtrl.study.runner import run_study
     from mtrl.study.table import StudyTable
 
@@ -195,6 +196,8 @@ def _compare(command: Compare) -> int:
         gpus=command.gpus,
         slurm=slurm_options(command),
     )
+    for said in foreign(study, folder.results()):
+        print(f"warning: {said}", file=sys.stderr)
     events = run_study(study, folder, executor, retry_failed=command.retry_failed)
     try:
         StudyTable(study, folder, parallel=executor.parallel).show(events)
@@ -203,6 +206,8 @@ def _compare(command: Compare) -> int:
     failed = folder.failures()
     for failure in failed:
         print(f"failed: {failure}")
+    for said in differences(folder.results()):
+        print(f"warning: {said}")
     print(f"The study is in {command.folder}. Next: python run.py report {command.folder}")
     return 1 if failed else 0
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mtrl.config import RunConfig, from_json, to_json
 from mtrl.study.folder import choice_of
+from mtrl.study.provenance import provenance
 from mtrl.study.result import Result, joined, result_of
 from mtrl.study.study import FILE, Cell, Choice, Study
 from mtrl.study.study import from_json as study_from_json
@@ -41,8 +42,9 @@ def run_cell(study: Study, folder: Path, cell: Cell) -> Result:
         runs = study.runs(cell)
         seed = study.evaluation_seed(cell)
         found = joined([_run(config, place / name, study.evaluate_trials, seed) for name, config in runs.items()])
+        origin = {"evaluation_seed": seed, "provenance": provenance(study, cell)}
         costs = {"peak_memory_mib": peak_memory_mib()}
-        result: Result = finite({**named, "status": "done", "error": None, **found, "evaluation_seed": seed, **costs})
+        result: Result = finite({**named, "status": "done", "error": None, **found, **origin, **costs})
     except Exception as error:
         (place / "error.txt").write_text(traceback.format_exc())
         result = {**named, "status": "failed", "error": f"{type(error).__name__}: {error}"}

@@ -16,6 +16,8 @@ RESULTS = "results.jsonl"
 TUNING = "tuning.jsonl"
 VERSION = 2
 
+_PLAIN = ("steps", "evaluate_trials", "command", "commands", "versions", "search")
+"""What is taken from the file as it stands, if it is there."""
 State = Literal["done", "failed", "missing"]
 Key = tuple[str, str, int]
 """Condition, method, seed."""
@@ -69,6 +71,8 @@ class Study:
     steps: int | None = None
     evaluate_trials: int | None = None
     command: str = ""
+    commands: list[str] = field(default_factory=list)
+    """All that asked for something of it, in their order."""
     versions: dict[str, str] = field(default_factory=dict)
     cells: dict[Key, Record] = field(default_factory=dict)
     """The newest result of each cell of the grid that has one."""
@@ -174,9 +178,7 @@ def _asked(path: Path) -> dict[str, Any]:
             f"{path}: expected suite, methods, conditions and seeds as a study writes them, found a file "
             f"without or with other ones ({error!r})"
         ) from error
-    asked |= {
-        name: found[name] for name in ("steps", "evaluate_trials", "command", "versions", "search") if found.get(name)
-    }
+    asked |= {name: found[name] for name in _PLAIN if found.get(name)}
     baseline = found.get("baseline")
     names = [method.name for method in methods]
     if baseline is not None and baseline not in names:

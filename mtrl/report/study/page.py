@@ -98,7 +98,7 @@ def _render(
         ),
         search(study, _link(beside, "search", ("csv",))),
         state.methods(study),
-        _versions(study),
+        _origin(study),
     ]
     return document(title, parts, script=files("mtrl.report").joinpath("sort.js").read_text(encoding="utf-8"))
 
@@ -206,6 +206,14 @@ def _link(beside: str, name: str, suffixes: tuple[str, ...]) -> str:
     return f'<span class="files">{links}</span>'
 
 
-def _versions(study: Study) -> str:
-    words = [f"{escape(str(name))} {escape(str(version))}" for name, version in study.versions.items()]
-    return f"<footer>{' · '.join(words)}</footer>" if words else ""
+def _origin(study: Study) -> str:
+    """Versions, code and commands."""
+    found: dict[str, list[str]] = {name: [version] for name, version in study.versions.items()}
+    for record in study.cells.values():
+        told = {**(record.get("versions") or {}), "commit": (record.get("provenance") or {}).get("commit")}
+        for name, version in told.items():
+            if version and version != "not installed" and version not in found.setdefault(name, []):
+                found[name].append(version)
+    words = [f"{escape(name)} {escape(', '.join(versions))}" for name, versions in found.items() if versions]
+    commands = f"<pre>{escape(chr(10).join(study.commands))}</pre>" if study.commands else ""
+    return f"<footer>{' · '.join(words)}{commands}</footer>" if words or commands else ""

@@ -19,6 +19,7 @@ from mtrl.study.executors import make_executor
 from mtrl.study.executors.here import Here
 from mtrl.study.executors.processes import Processes
 from mtrl.study.folder import RESULTS, TUNING, StudyFolder
+from mtrl.study.provenance import commit, differences
 from mtrl.study.result import Result
 from mtrl.study.runner import Begun, run_study
 from mtrl.study.study import TUNING_SEED, Cell, Study, StudyError
@@ -55,6 +56,13 @@ def test_a_result_has_all_that_a_report_needs(here: list[Result]) -> None:
     assert {"low", "high", "mean", "std"} == set(first["learning"][-1]["target"]["RepeatFirstEasy"])
     assert 0 <= first["learning"][-1]["imitated"]["RepeatFirstEasy"] <= 1
     assert first["conflict"]["tasks"] == ["RepeatFirstEasy"] and first["conflict"]["over_time"]
+
+
+def test_a_result_says_of_what_make_it_is(here: list[Result]) -> None:
+    told = [result["provenance"] for result in here]
+    assert len({entry["common"] for entry in told}) == 1 and {entry["commit"] for entry in told} == {commit()}
+    assert len({entry["configuration"] for entry in told}) == len(told)  # another method or seed
+    assert not differences(here)
 
 
 def test_methods_have_the_same_size_steps_and_updates(here: list[Result]) -> None:

@@ -16,6 +16,7 @@ from tests.mtrl.report.study.synthetic import (
     TASKS,
     Grid,
     Record,
+    bare,
     cells,
     failed,
     falling,
@@ -128,6 +129,22 @@ def test_what_was_asked_stands_on_the_page(compared: Written) -> None:
     for said in ("popgym-quick: my-study", "5 methods × 4 seeds", "60,000", "python run.py compare popgym-quick"):
         assert said in words
     assert "torch 9.9.9" in words and "What pcgrad is." in words and "conflict.strategy=pcgrad" in words
+
+
+def test_of_what_make_the_study_is_stands_at_the_end_of_the_page(tmp_path: Path) -> None:
+    grid = Grid(methods=("mean", "two-hot"), seeds=(0, 1), tasks=TASKS[:1], more={"commands": ["run a", "run b"]})
+    records = bare(cells(grid, quality))
+    for record in records:
+        commit = "abc" if record["seed"] else "def with changes 12"
+        record |= {
+            "provenance": {"commit": commit, "common": "x"},
+            "versions": {"numpy": "1.26", "popgym": "not installed"},
+        }
+    found = written(write_study(tmp_path / "x", grid, records))
+    footer = found.page[found.page.index("<footer>") :]
+    assert "run a\nrun b" in footer and "torch 9.9.9" in footer and "numpy 1.26" in footer and "popgym" not in footer
+    assert "commit def with changes 12, abc" in footer
+    assert "Cells are of different code: def with changes 12 (2 cells), abc (2 cells)." in found.reader.words()
 
 
 def test_failed_and_missing_cells_are_on_the_page(compared: Written) -> None:
