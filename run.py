@@ -188,21 +188,22 @@ def _compare(command: Compare) -> int:
         for cell in (*searches, *missing):
             print(f"  {cell}")
         return 0
-    study = folder.open(command.asked, command=command.words())
-    executor = make_executor(
-        command.executor,
-        workers=command.workers,
-        address=command.address,
-        gpus=command.gpus,
-        slurm=slurm_options(command),
-    )
-    for said in foreign(study, folder.results()):
-        print(f"warning: {said}", file=sys.stderr)
-    events = run_study(study, folder, executor, retry_failed=command.retry_failed)
-    try:
-        StudyTable(study, folder, parallel=executor.parallel).show(events)
-    finally:
-        events.close()
+    with folder.held():  # before the first word is written: a command that is refused changes nothing
+        study = folder.open(command.asked, command=command.words())
+        executor = make_executor(
+            command.executor,
+            workers=command.workers,
+            address=command.address,
+            gpus=command.gpus,
+            slurm=slurm_options(command),
+        )
+        for said in foreign(study, folder.results()):
+            print(f"warning: {said}", file=sys.stderr)
+        events = run_study(study, folder, executor, retry_failed=command.retry_failed)
+        try:
+            StudyTable(study, folder, parallel=executor.parallel).show(events)
+        finally:
+            events.close()
     failed = folder.failures()
     for failure in failed:
         print(f"failed: {failure}")

@@ -2,11 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mtrl import in_use
+from mtrl.in_use import held
 from mtrl.study.study import FILE, Cell, Choice, Study, StudyError, extended, from_json, hashable, to_json
 
 Result = dict[str, Any]
@@ -20,22 +23,44 @@ class StudyFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._held = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other writers out, from before anything is written; whoever holds the folder by this object already may
+        ask again.
+
+        Raises:
+            InUseError: somebody else holds it.
+            StudyError: the folder holds something else than a study.
+        """
+        if self._held:
+            yield
+            return
+        self._check_kind()
+        self.path.mkdir(parents=True, exist_ok=True)
+        with held(self.path):
+            self._held = True
+            try:
+                yield
+            finally:
+                self._held = False
 
     def open(self, study: Study, *, command: str = "") -> Study:
         """Begin the study, or add this one's methods, conditions and seeds to the one that is there.
 
         Raises:
             StudyError: the folder holds something else, or a study whose cells could not be compared with this one's.
+            InUseError: somebody else writes into it; what is there stays as it is.
         """
-        held = self.path / FILE
-        if held.is_file():
-            study = self.extended(study)
-        elif self.path.is_dir() and any(self.path.iterdir()):
-            raise StudyError(f"{self.path} is not empty and holds no study: name another folder with --out")
-        self.path.mkdir(parents=True, exist_ok=True)
+        with self.held():
+            return self._open(study, command)
+
+    def _open(self, study: Study, command: str) -> Study:
+        study = self.extended(study)
         commands = [*self._stored().get("commands", []), command] if command else self._stored().get("commands", [])
         _replace(
-            held,
+            self.path / FILE,
             json.dumps(
                 {
                     **to_json(study),
@@ -47,6 +72,12 @@ class StudyFolder:
             + "\n",
         )
         return study
+
+    def _check_kind(self) -> None:
+        if (self.path / FILE).is_file() or not self.path.is_dir():
+            return
+        if any(entry.name != in_use.FILE for entry in self.path.iterdir()):
+            raise StudyError(f"{self.path} is not empty and holds no study: name another folder with --out")
 
     def extended(self, study: Study) -> Study:
         """The study with what the folder has beside it; raises as `open`."""

@@ -4,7 +4,6 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal
 
-from mtrl.in_use import held
 from mtrl.study.executors.executor import Executor
 from mtrl.study.folder import RESULTS, TUNING, StudyFolder
 from mtrl.study.result import Result, without_diagnostics
@@ -42,7 +41,7 @@ def run_study(
         InUseError: the folder's study runs already.
         StudyError: all runs of the search of a method failed, so that nothing is known of its settings.
     """
-    with held(folder.path):
+    with folder.held():
         yield from _run(study, folder, executor, retry_failed=retry_failed)
 
 
