@@ -20,7 +20,7 @@ from mtrl.report.study.results import ConditionResult
 from mtrl.report.study.search import search, search_numbers
 from mtrl.report.study.stress import AxisResult
 from mtrl.report.study.summary import summary
-from mtrl.report.study.words import fairness
+from mtrl.report.study.words import corrections, fairness
 from mtrl.report.words import listed
 
 
@@ -139,7 +139,7 @@ def _main(study: Study, results: list[ConditionResult], beside: str, *, printed:
     )
     if any(result.drawn for result in results):
         note += "Where every seed has drawn its own tasks there is only the mean over seeds of each seed's mean. "
-    note += " ".join(fairness(results))
+    note += " ".join([corrections(study), *fairness(results)])
     blocks = [
         (f"<h3>{escape(result.title)}</h3>" if len(results) > 1 else "") + tables.main_table(study, result)
         for result in shown

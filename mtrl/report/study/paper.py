@@ -118,7 +118,9 @@ def _along(axis: AxisResult, results: Sequence[ConditionResult]) -> Printed:
         if not any(estimates):
             continue
         own = [result.methods[method] for result in results]
-        cells = [_shown(shown) + _star(entry.standing) for shown, entry in zip(estimates, own, strict=True)]
+        cells = [
+            _shown(shown) + _star(verdict or "") for shown, verdict in zip(estimates, axis.against[method], strict=True)
+        ]
         if kept:
             cells += _kept_cells(axis, by_method.get(method))
         rows.append([method, *cells, *_cost(own[0])])
@@ -127,7 +129,7 @@ def _along(axis: AxisResult, results: Sequence[ConditionResult]) -> Printed:
         title=f"Mean score by {axis.axis}",
         head=["method", *(result.title for result in results), *ends, *_COST],
         rows=rows,
-        note=f"{_INTERVALS}. {_told_apart(results[0])}{_CHANGES if ends else ''} "
+        note=f"{_INTERVALS}. {_apart_along(axis)}{_CHANGES if ends else ''} "
         f"Cost: at {results[0].title}.{f' Failed runs are left out. {axis.fewer}' if axis.fewer else ''}",
     )
 
@@ -272,6 +274,15 @@ def _told_apart(result: ConditionResult) -> str:
     others = sum(entry.difference is not None for entry in result.methods.values())
     base = result.baseline
     return f"{_APART}: told apart from {base} after Holm's correction for {others} methods." if base and others else ""
+
+
+def _apart_along(axis: AxisResult) -> str:
+    if not axis.compared:
+        return ""
+    return (
+        f"{_APART}: told apart from {axis.baseline} after Holm's correction for all {axis.compared} comparisons of the "
+        "axis."
+    )
 
 
 def _star(standing: str) -> str:

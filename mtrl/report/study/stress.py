@@ -12,19 +12,24 @@ import numpy as np
 
 from mtrl.report.study.folder import Condition, Study
 from mtrl.report.study.kept import Course, kept
+from mtrl.report.study.results import verdict_of
 from mtrl.report.study.scores import (
     Row,
     Rows,
     SeedTasks,
+    adjusted,
     all_tasks,
     are_drawn,
     mean_of_rows,
     of_task,
+    paired,
     score_rows,
     seed_tasks,
 )
 from mtrl.study.conditions import FACTORS, UNSCALED, drawn_order
+from mtrl.study.statistics.comparisons import Verdict
 from mtrl.study.statistics.estimate import Estimate
+from mtrl.study.statistics.student import LEAST_SEEDS
 
 MOST_PARTS = 5
 """Into which a suite's tasks are divided by their factors."""
@@ -60,6 +65,11 @@ class AxisResult:
     by_factor: dict[str, dict[str, list[Point | None]]]
     """By the place of a task's own factor among those of a seed, from the smallest on, and method: the scores of
     whichever tasks had it. Empty on an axis that has none, or for a single task."""
+    against: dict[str, list[Verdict | None]]
+    """By method: how it stands to the baseline under each condition, with Holm's correction over all methods and all
+    conditions of the axis; None without `LEAST_SEEDS` in common, and for the baseline."""
+    compared: int
+    """How many comparisons these are."""
     courses: list[Course]
     """From the least value to the largest; from the unscaled condition to every other; otherwise none."""
 
@@ -93,6 +103,7 @@ def _axis(study: Study, axis: str, conditions: list[Condition]) -> AxisResult:
         }
         for as_zero in (False, True)
     )
+    against = _against(rows, study.baseline)
     return AxisResult(
         axis=axis,
         baseline=study.baseline,
@@ -107,8 +118,27 @@ def _axis(study: Study, axis: str, conditions: list[Condition]) -> AxisResult:
             for task in tasks
         },
         by_factor=_by_factor(study, axis, ordered, tasks, rows),
+        against=against,
+        compared=sum(verdict is not None for series in against.values() for verdict in series),
         courses=_courses(study, ordered, places, rows, zeros),
     )
+
+
+def _against(rows: Mapping[str, Sequence[Rows]], baseline: str | None) -> dict[str, list[Verdict | None]]:
+    pairs = {
+        (method, place): ([own[seed] for seed in seeds], [base[seed] for seed in seeds])
+        for method, series in rows.items()
+        if baseline is not None and method != baseline
+        for place, (own, base) in enumerate(zip(series, rows[baseline], strict=True))
+        if len(seeds := sorted(own.keys() & base.keys())) >= LEAST_SEEDS
+    }
+    tested = {key: paired(own, base) for key, (own, base) in pairs.items()}
+    corrected = adjusted([p_value for _, p_value in tested.values()])
+    verdicts = {
+        key: verdict_of(difference, p_value)
+        for (key, (difference, _)), p_value in zip(tested.items(), corrected, strict=True)
+    }
+    return {method: [verdicts.get((method, place)) for place in range(len(own))] for method, own in rows.items()}
 
 
 def _courses(

@@ -15,7 +15,7 @@ from mtrl.report.study.results import ConditionResult, MethodResult
 from mtrl.report.study.scores import FEW, mean_of
 from mtrl.report.study.series import mean_over_training
 from mtrl.report.study.stress import AxisResult
-from mtrl.report.study.words import change, signed, with_interval
+from mtrl.report.study.words import change, corrections, signed, with_interval
 from mtrl.report.words import listed, number
 from mtrl.study.methods import ALONE
 from mtrl.study.statistics.student import LEAST_SEEDS
@@ -29,6 +29,8 @@ def summary(found: Findings) -> dict[str, list[str]]:
     told = {"": [*_seeds(found.results), *_scored(found.results)]}
     for axis in found.axes:
         told[""] += _axis(axis)
+    if len(found.conditions) > 1 and any(result.scored for result in found.results):
+        told[""].append(corrections(found.study))
     inner = {condition.name for axis in found.axes for condition in axis.conditions[1:-1]}
     for condition in found.conditions:
         result = condition.result

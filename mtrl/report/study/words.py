@@ -36,6 +36,20 @@ def strays(study: Study) -> str:
     )
 
 
+def corrections(study: Study) -> str:
+    """Over what verdicts are corrected, and over what they are not."""
+    said = (
+        "Holm's correction holds for each family of verdicts by itself: methods against the baseline, their tasks "
+        "against the baseline's, transfer."
+    )
+    if len(study.conditions) < 2:
+        return said
+    return (
+        f"{said} It also holds for each condition by itself, so that over {len(study.conditions)} conditions that many "
+        "times as many chance findings are to be expected; what is said along an axis is corrected over all of it."
+    )
+
+
 def fairness(results: Sequence[ConditionResult]) -> list[str]:
     """Whether the methods had the same means, as the results record them."""
     told = []

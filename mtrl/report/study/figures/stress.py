@@ -54,7 +54,7 @@ def _overall(study: Study, result: AxisResult) -> StudyFigure:
         ),
         styles=method_styles(study.method_names, study.baseline),
         numbers=Numbers(
-            columns=(*_columns(result), "score_failed_as_0"),
+            columns=(*_columns(result), "score_failed_as_0", "verdict_holm_over_the_axis"),
             rows=_overall_rows(result),
         ),
     )
@@ -121,12 +121,24 @@ def _columns(result: AxisResult) -> tuple[str, ...]:
 
 
 def _overall_rows(result: AxisResult) -> list[list[Field]]:
-    """Those of `_rows`, with the score where failed runs count as 0; also of points all of whose runs failed."""
+    """Those of `_rows`, with the score where failed runs count as 0, and how the method stands to the baseline; also of
+    points all of whose runs failed."""
     return [
-        [condition.value, method, *bounds(point), point.seeds if point else 0, (as_zero or point or _NONE).value]
+        [
+            condition.value,
+            method,
+            *bounds(point),
+            point.seeds if point else 0,
+            (as_zero or point or _NONE).value,
+            verdict,
+        ]
         for method, series in result.scores.items()
-        for condition, point, as_zero in zip(
-            result.conditions, series, result.failed_as_zero.get(method, [None] * len(series)), strict=True
+        for condition, point, as_zero, verdict in zip(
+            result.conditions,
+            series,
+            result.failed_as_zero.get(method, [None] * len(series)),
+            result.against[method],
+            strict=True,
         )
         if point or as_zero
     ]

@@ -196,6 +196,29 @@ def test_every_scaled_condition_is_compared_with_the_unscaled_one(tmp_path: Path
     assert f"Score kept from scales none to scales {TASKS[0]} 10" in tables
 
 
+def test_along_an_axis_comparisons_are_corrected_over_all_its_conditions(tmp_path: Path) -> None:
+    """p = 0.02 under each of five conditions: told apart in each by itself, nowhere over the axis."""
+    grid = Grid(methods=("mean", "b"), seeds=(0, 1, 2, 3), tasks=TASKS[:2], conditions=spread(1, 3, 10, 30, 100))
+    gain = (0.05, 0.1, 0.02, 0.09)
+    assert 0.01 < stats.ttest_1samp(gain, 0).pvalue < 0.05
+
+    def score(condition: str, method: str, seed: int, task: str) -> float:
+        return 0.5 + 0.1 * seed + (gain[seed] if method == "b" else 0.0)
+
+    found = findings(study_of(tmp_path / "x", grid, score))
+    assert {result.methods["b"].standing for result in found.results} == {"better"}
+    (axis,) = found.axes
+    assert axis.against == {"mean": [None] * 5, "b": ["not distinguishable"] * 5} and axis.compared == 5
+    table = next(table for table in printed(found) if table.title == "Mean score by spread")
+    assert "Holm's correction for all 5 comparisons of the axis" in table.note
+    assert not any("*" in cell for row in table.rows for cell in row[1:6])
+    told = " ".join(summary(found)[""])
+    assert "over 5 conditions that many times as many chance findings are to be expected" in told
+    write_study_report(tmp_path / "x")
+    rows = (tmp_path / "x" / "report-figures" / "axis-spread.csv").read_text().splitlines()
+    assert rows[0].endswith("verdict_holm_over_the_axis") and rows[-1].endswith(",not distinguishable")
+
+
 def test_scores_are_put_together_by_the_factors_that_the_seeds_drew(tmp_path: Path) -> None:
     tasks = TASKS[:3]
 
