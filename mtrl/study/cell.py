@@ -7,6 +7,7 @@ Also a program, for executors that start processes:
 
 import contextlib
 import ctypes
+import dataclasses
 import json
 import os
 import shutil
@@ -73,7 +74,7 @@ def _run(config: RunConfig, folder: Path, trials: int, evaluation_seed: int) -> 
     keep_freed_memory()
     torch.set_num_threads(1)
     begun = folder / "config.json"
-    if begun.is_file() and from_json(begun.read_text()) != from_json(to_json(config)):
+    if begun.is_file() and _same(from_json(begun.read_text())) != _same(from_json(to_json(config))):
         shutil.rmtree(folder)  # of a cell that failed and is tried again with other settings
     evaluated = folder / "evaluation.json"
     trained = evaluated.is_file()
@@ -94,6 +95,12 @@ def _run(config: RunConfig, folder: Path, trials: int, evaluation_seed: int) -> 
         **result_of(folder, json.loads(evaluated.read_text())),
         "processor_seconds": processor,
     }
+
+
+def _same(config: RunConfig) -> RunConfig:
+    """The configuration without how often there are checkpoints, which changes no number: a run that was begun with
+    others goes on."""
+    return dataclasses.replace(config, loop=dataclasses.replace(config.loop, checkpoint_every=0))
 
 
 def _processor_seconds() -> float:

@@ -109,6 +109,20 @@ def test_a_cell_that_was_stopped_goes_on_and_ends_with_the_same_bits(here: list[
     assert not list(place.glob("run/checkpoints/replay/*"))
 
 
+def test_a_cell_that_was_begun_with_other_checkpoints_goes_on(here: list[Result], tmp_path: Path) -> None:
+    """As a study of an earlier version: what is there is not thrown away."""
+    asked = StudyFolder(tmp_path).open(study(seeds=(0,), methods=study("mean").methods))
+    cell = Cell("plain", "mean", 0)
+    run_cell(asked, tmp_path, cell)
+    settings = tmp_path / cell.folder / "run" / "config.json"
+    tree = json.loads(settings.read_text())
+    tree["loop"]["checkpoint_every"] = 400
+    settings.write_text(json.dumps(tree))
+    trained = (settings.parent / "metrics.jsonl").stat().st_mtime_ns
+    assert bare(run_cell(asked, tmp_path, cell)) == bare(here[0])
+    assert (settings.parent / "metrics.jsonl").stat().st_mtime_ns == trained
+
+
 def when_running(folder: Path, cells: Sequence[Cell], then: Callable[[], object]) -> None:
     """Do something, in a thread, as soon as all of these cells train."""
 

@@ -47,6 +47,11 @@ def test_what_a_condition_draws_is_drawn_over_the_tasks_that_are_played() -> Non
         assert grid.config(Cell("tasks-2", "mean", seed)).play.only == tuple(order[:2])
 
 
+def test_a_cell_that_is_stopped_loses_no_more_than_a_sixteenth() -> None:
+    loop = QUICK.config(Cell("plain", "mean", 0)).loop
+    assert loop.checkpoint_every * 16 == loop.steps
+
+
 def test_agents_of_single_tasks_share_the_steps() -> None:
     alone = dataclasses.replace(QUICK, methods=(find_method("single-task"),))
     runs = alone.runs(Cell("plain", "single-task", 0))
