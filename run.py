@@ -189,7 +189,6 @@ def _compare(command: Compare) -> int:
             print(f"  {cell}")
         return 0
     with folder.held():  # before the first word is written: a command that is refused changes nothing
-        study = folder.open(command.asked, command=command.words())
         executor = make_executor(
             command.executor,
             workers=command.workers,
@@ -197,6 +196,7 @@ def _compare(command: Compare) -> int:
             gpus=command.gpus,
             slurm=slurm_options(command),
         )
+        study = folder.open(command.asked, command=command.words())
         for said in foreign(study, folder.results()):
             print(f"warning: {said}", file=sys.stderr)
         events = run_study(study, folder, executor, retry_failed=command.retry_failed)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -285,6 +286,30 @@ def test_what_ray_needs_is_said_where_it_is_missing(monkeypatch: Any) -> None:
         make_executor("ray")
     with pytest.raises(ImportError, match=r"pip install 'gradient-conflict\[slurm\]'"):
         make_executor("slurm")
+
+
+@pytest.mark.parametrize(("asked", "there", "enough"), [(0.25, 0.0, False), (2.0, 1.0, False), (0.25, 1.0, True)])
+def test_a_cluster_without_the_gpus_that_are_asked_for_is_refused(
+    asked: float, there: float, enough: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray itself would wait for them without end; two machines with a GPU each have no two for one cell."""
+    machine = {"Alive": True, "Resources": {"CPU": 2.0, **({"GPU": there} if there else {})}}
+    ended: list[bool] = []
+    ray = SimpleNamespace(
+        is_initialized=lambda: False,
+        init=lambda **options: None,
+        shutdown=lambda: ended.append(True),
+        nodes=lambda: [machine, machine, {"Alive": False, "Resources": {"GPU": 8.0}}],
+        cluster_resources=lambda: {"CPU": 4.0, "GPU": 2 * there},
+        remote=lambda **options: lambda function: function,
+    )
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    if enough:
+        assert make_executor("ray", gpus=asked).parallel == 4 and not ended
+        return
+    with pytest.raises(ValueError, match=rf"--gpus {asked:g}: expected a machine .* found at most {there:g} on one"):
+        make_executor("ray", gpus=asked)
+    assert ended == [True]
 
 
 def test_processor_time_is_told_of_runs_that_were_not_interrupted(here: list[Result]) -> None:
