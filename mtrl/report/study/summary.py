@@ -215,7 +215,8 @@ def _by_method(entries: Sequence[TaskDifference], tasks: int) -> str:
 
 def _axis(axis: AxisResult) -> Iterator[str]:
     if axis.fewer and axis.courses:
-        yield f"Along {axis.axis}, failed runs are left out, which flatters a method that fails. {axis.fewer}"
+        flattered = "Failed runs are left out, which flatters a method that fails. " if axis.failed_as_zero else ""
+        yield f"Along {axis.axis}: {flattered}{axis.fewer}"
     for how, courses in (
         ("", [course.kept for course in axis.courses]),
         ("failed runs counted as score 0, ", [course.failed_as_zero for course in axis.courses]),

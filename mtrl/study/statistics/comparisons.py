@@ -174,7 +174,8 @@ def transfer(method: TaskScores, alone: TaskScores, *, confidence: float = 0.95)
 
     The difference of the mean scores over seeds with Welch's t-interval. Not paired: an agent that learns alone has
     another network and other experience, so a seed in common says little, and each side may have seeds that the other
-    lacks. If equal seeds do go together, the interval is too wide rather than too narrow.
+    lacks. If equal seeds do go together, the interval is too wide rather than too narrow. (The report of a study pairs
+    them: there a seed draws the same factors and tasks for both, and both are evaluated on the same instances.)
 
     Args:
         method: by seed, then by task, the scores of multi-task runs; None: no score.

@@ -230,7 +230,8 @@ def _rows(result: AxisResult, points: Points) -> list[list[Field]]:
 
 def _notes(result: AxisResult, *points: Points) -> str:
     """What is not drawn, and what rests on fewer seeds; with a space before."""
-    return _floor_note(*points) + (f" Failed runs are left out. {result.fewer}" if result.fewer else "")
+    failed = " Failed runs are left out." if result.failed_as_zero else ""
+    return f"{_floor_note(*points)}{failed}{' ' + result.fewer if result.fewer else ''}"
 
 
 def _floor_note(*points: Points) -> str:

@@ -112,7 +112,7 @@ def test_seeds_that_failed_are_told_wherever_they_are_missing(tmp_path: Path) ->
     assert course.failed == {"wild": 2} and counted.change is not None and counted.seeds == [0, 1, 2, 3, 4]
     assert counted.change.difference.value == pytest.approx(-(level("wild", 3) + level("wild", 4)) / 5)
     told = " ".join(sentence for points in summary(findings(study)).values() for sentence in points)
-    assert "failed runs are left out, which flatters a method that fails. Seeds, where they are fewer than 5" in told
+    assert "Along spread: Failed runs are left out, which flatters a method that fails. Seeds, where" in told
     assert re.search(r"failed runs counted as score 0, paired by seed.*wild \(−\d\.\d\d to", told)
     assert "With failed runs counted as score 0, against mean (paired by seed): wild" in told
     write_study_report(tmp_path / "x")
