@@ -180,6 +180,7 @@ def _adapt(command: Adapt) -> int:
 def _compare(command: Compare) -> int:
     from mtrl.study.executors import make_executor
     from mtrl.study.folder import StudyFolder
+    from mtrl.study.provenance import differences, foreign
     from mtrl.study.runner import run_study
     from mtrl.study.table import StudyTable
 
@@ -187,27 +188,32 @@ def _compare(command: Compare) -> int:
     if command.dry_run:
         study = folder.extended(command.asked)
         missing = folder.missing(study, retry_failed=command.retry_failed)
-        searches = folder.untuned(study)
+        searches = folder.untuned(study, retry_failed=command.retry_failed)
         print(f"{len(searches)} runs of the search, {len(missing)} cells of {study.steps:,} steps")
         for cell in (*searches, *missing):
             print(f"  {cell}")
         return 0
-    study = folder.open(command.asked, command=command.words())
-    executor = make_executor(
-        command.executor,
-        workers=command.workers,
-        address=command.address,
-        gpus=command.gpus,
-        slurm=slurm_options(command),
-    )
-    events = run_study(study, folder, executor, retry_failed=command.retry_failed)
-    try:
-        StudyTable(study, folder, parallel=executor.parallel).show(events)
-    finally:
-        events.close()
-    failed = [result for result in folder.results() if result["status"] == "failed"]
-    for result in failed:
-        print(f"failed: {result['condition']}, {result['method']}, seed {result['seed']}: {result['error']}")
+    with folder.held():  # before the first word is written: a command that is refused changes nothing
+        executor = make_executor(
+            command.executor,
+            workers=command.workers,
+            address=command.address,
+            gpus=command.gpus,
+            slurm=slurm_options(command),
+        )
+        study = folder.open(command.asked, command=command.words())
+        for said in foreign(study, folder.results()):
+            print(f"warning: {said}", file=sys.stderr)
+        events = run_study(study, folder, executor, retry_failed=command.retry_failed)
+        try:
+            StudyTable(study, folder, parallel=executor.parallel).show(events)
+        finally:
+            events.close()
+    failed = folder.failures()
+    for failure in failed:
+        print(f"failed: {failure}")
+    for said in differences(folder.results()):
+        print(f"warning: {said}")
     print(f"The study is in {command.folder}. Next: python run.py report {command.folder}")
     return 1 if failed else 0
 

@@ -7,6 +7,7 @@ Also a program, for executors that start processes:
 
 import contextlib
 import ctypes
+import dataclasses
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from mtrl.config import RunConfig, from_json, to_json
 from mtrl.study.folder import choice_of
+from mtrl.study.provenance import provenance
 from mtrl.study.result import Result, joined, result_of
 from mtrl.study.study import FILE, Cell, Choice, Study
 from mtrl.study.study import from_json as study_from_json
@@ -39,10 +41,11 @@ def run_cell(study: Study, folder: Path, cell: Cell) -> Result:
     _forget_peak_memory()
     try:
         runs = study.runs(cell)
-        found = joined([_run(config, place / name, study.evaluate_trials) for name, config in runs.items()])
-        result: Result = finite(
-            {**named, "status": "done", "error": None, **found, "peak_memory_mib": peak_memory_mib()}
-        )
+        seed = study.evaluation_seed(cell)
+        found = joined([_run(config, place / name, study.evaluate_trials, seed) for name, config in runs.items()])
+        origin = {"evaluation_seed": seed, "provenance": provenance(study, cell)}
+        costs = {"peak_memory_mib": peak_memory_mib()}
+        result: Result = finite({**named, "status": "done", "error": None, **found, **origin, **costs})
     except Exception as error:
         (place / "error.txt").write_text(traceback.format_exc())
         result = {**named, "status": "failed", "error": f"{type(error).__name__}: {error}"}
@@ -59,7 +62,7 @@ def read_result(folder: Path, cell: Cell) -> Result | None:
     return found
 
 
-def _run(config: RunConfig, folder: Path, trials: int) -> Result:
+def _run(config: RunConfig, folder: Path, trials: int, evaluation_seed: int) -> Result:
     import torch
 
     from mtrl.training.allocator import keep_freed_memory
@@ -71,27 +74,33 @@ def _run(config: RunConfig, folder: Path, trials: int) -> Result:
     keep_freed_memory()
     torch.set_num_threads(1)
     begun = folder / "config.json"
-    if begun.is_file() and from_json(begun.read_text()) != from_json(to_json(config)):
+    if begun.is_file() and _same(from_json(begun.read_text())) != _same(from_json(to_json(config))):
         shutil.rmtree(folder)  # of a cell that failed and is tried again with other settings
-    whole = (folder / "evaluation.json").is_file()
-    processor: float | None = None
-    if not whole:
-        before = _processor_seconds()
-        resume = Checkpoints(folder).newest() is not None
+    evaluated = folder / "evaluation.json"
+    trained = evaluated.is_file()
+    resume = not trained and Checkpoints(folder).newest() is not None
+    before = _processor_seconds()
+    if not trained:
         if not resume:
             shutil.rmtree(folder, ignore_errors=True)
         consume(train(config, folder, resume=resume), [JsonlLog(folder / "metrics.jsonl")])
-        evaluation = evaluate_run(folder, trials=trials)
-        (folder / "evaluation.json").write_text(
-            json.dumps({"run": str(folder), "seed": 0, "episodes": trials, **evaluation})
-        )
+    if not trained or json.loads(evaluated.read_text())["seed"] != evaluation_seed:
+        evaluation = evaluate_run(folder, trials=trials, seed=evaluation_seed)
+        asked = {"run": str(folder), "seed": evaluation_seed, "episodes": trials}
+        evaluated.write_text(json.dumps({**asked, **evaluation}))
         # The replay is most of a run's size, and nobody goes on from here.
         shutil.rmtree(folder / "checkpoints" / "replay", ignore_errors=True)
-        processor = None if resume else round(_processor_seconds() - before, 3)
+    processor = None if trained or resume else round(_processor_seconds() - before, 3)
     return {
-        **result_of(folder, json.loads((folder / "evaluation.json").read_text())),
+        **result_of(folder, json.loads(evaluated.read_text())),
         "processor_seconds": processor,
     }
+
+
+def _same(config: RunConfig) -> RunConfig:
+    """The configuration without how often there are checkpoints, which changes no number: a run that was begun with
+    others goes on."""
+    return dataclasses.replace(config, loop=dataclasses.replace(config.loop, checkpoint_every=0))
 
 
 def _processor_seconds() -> float:

@@ -15,9 +15,22 @@ from tyro.conf import Positional
 
 from mtrl.presets import preset
 from mtrl.study.conditions import PLAIN, Condition
-from mtrl.study.file import AXES, conditions_of, load_study, placed, read_value, searched, seeds_of
+from mtrl.study.file import (
+    AXES,
+    EVALUATE_TRIALS,
+    SEEDS,
+    conditions_of,
+    load_study,
+    placed,
+    read_value,
+    searched,
+    seeds_of,
+)
 from mtrl.study.methods import STANDARD, find_method
 from mtrl.study.study import Study
+
+_BESIDE_A_FILE = ("out", "executor", "workers", "address", "gpus", "slurm", "retry_failed", "dry_run")
+"""Flags that say where a study runs and is kept, not what it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +42,15 @@ class Compare:
 
     study: Annotated[Positional[str], tyro.conf.arg(metavar="SUITE|STUDY.yaml")]
     """A suite (`run.py suites` lists them), or a file with a whole study."""
-    methods: str = ",".join(STANDARD)
-    """Names with commas between; `run.py methods` lists them, and + joins them, e.g. pcgrad+two-hot."""
-    seeds: str = "5"
-    """How many, or which, with commas between."""
+    methods: str = ""
+    """Names with commas between; `run.py methods` lists them, and + joins them, e.g. pcgrad+two-hot; default: the usual
+    comparison."""
+    seeds: str = ""
+    """How many, or which, with commas between; default: 5."""
     steps: int | None = None
     """Environment steps of every cell, over all tasks; default: the suite's preset."""
-    evaluate_trials: int = 100
-    """Trials per task, on held-out seeds, for a cell's score."""
+    evaluate_trials: int | None = None
+    """Trials per task, on held-out seeds, for a cell's score; default: 100."""
     search: tuple[str, ...] = ()
     """Settings with values, e.g. `--search learning_rate=3e-4,1e-3 entropy_weight=0.01,0.1`: each method gets its best
     combination, found by one run each with a seed of its own; default: the preset's for all."""
@@ -57,7 +71,7 @@ class Compare:
     slurm: tuple[str, ...] = ()
     """Options of submitit, e.g. `--slurm slurm_partition=long timeout_min=240`."""
     retry_failed: bool = False
-    """Run cells that failed again."""
+    """Run cells and runs of the search that failed again."""
     dry_run: bool = False
     """Say what would run, and run nothing."""
 
@@ -70,18 +84,25 @@ class Compare:
         """The study that is asked for.
 
         Raises:
-            ValueError: there is no such suite, method, setting, or they do not go together.
+            ValueError: there is no such suite, method, setting, or they do not go together; or there are flags beside a
+                study's file, which says all of that itself.
         """
         if _is_study(self.study):
+            if said := self._said(but=_BESIDE_A_FILE):
+                flags = ", ".join(f"--{key.replace('_', '-')}" for key in said)
+                raise ValueError(
+                    f"{self.study} is a whole study, found {flags} beside it: say it in the file, or name a suite and "
+                    "give all flags"
+                )
             return load_study(Path(self.study))
         suite = str(Path(self.study).resolve()) if self.study.endswith((".yaml", ".yml")) else self.study
         return Study(
             suite=suite,
-            methods=tuple(find_method(name) for name in _names(self.methods)),
+            methods=tuple(find_method(name) for name in _names(self.methods) or STANDARD),
             conditions=self.conditions(),
-            seeds=seeds_of(int(self.seeds) if self.seeds.isdigit() else _names(self.seeds)),
+            seeds=seeds_of(int(self.seeds) if self.seeds.isdigit() else _names(self.seeds) or SEEDS),
             steps=preset(suite).loop.steps if self.steps is None else self.steps,
-            evaluate_trials=self.evaluate_trials,
+            evaluate_trials=EVALUATE_TRIALS if self.evaluate_trials is None else self.evaluate_trials,
             settings=placed(dict(_pairs("--set", self.set))),
             search=searched({name: _names(values) for name, values in _pairs("--search", self.search, parse=False)}),
             baseline=self.baseline,
@@ -94,15 +115,20 @@ class Compare:
 
     def words(self) -> str:
         """The command, to be called again."""
-        name = type(self).__name__.lower()
-        defaults = type(self)(study=self.study)
-        said = ["python", "run.py", name, self.study]
-        for key, value in vars(self).items():
-            if key in ("study", "retry_failed", "dry_run") or value == getattr(defaults, key):
-                continue
+        said = ["python", "run.py", type(self).__name__.lower(), self.study]
+        for key, value in self._said(but=("retry_failed", "dry_run")).items():
             flag = f"--{key.replace('_', '-')}"
             said += [flag, *map(str, value)] if isinstance(value, tuple) else [flag, str(value)]
         return shlex.join(said)
+
+    def _said(self, *, but: Sequence[str]) -> dict[str, Any]:
+        """The flags that are given, by their field."""
+        defaults = type(self)(study=self.study)
+        return {
+            key: value
+            for key, value in vars(self).items()
+            if key not in ("study", *but) and value != getattr(defaults, key)
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +140,9 @@ class Stress(Compare):
 
     spread: str = ""
     """Rewards multiplied by factors spread log-evenly, the largest so many times the least, e.g. 1,10,100,1000."""
-    scales: str = ""
-    """Rewards of named tasks multiplied, e.g. coinrun=100,climber=0.1."""
+    scales: tuple[str, ...] = ()
+    """Rewards of named tasks multiplied, a condition a word, e.g. `--scales coinrun=100,climber=0.1 coinrun=10`; and
+    without factors, to compare with."""
     frequency: str = ""
     """Tasks drawn unevenly often: the most frequent so many times the least."""
     tasks: str = ""
@@ -131,7 +158,7 @@ class Stress(Compare):
         if self.mix:
             written["mix"] = {name: _names(tasks) for name, tasks in _pairs("--mix", self.mix, parse=False)}
         if self.scales:
-            written["scales"] = dict(_pairs("--scales", _names(self.scales), parse=False))
+            written["scales"] = [dict(_pairs("--scales", _names(word), parse=False)) for word in self.scales]
         return conditions_of(written or {"spread": [1, 10, 100, 1000]})
 
 

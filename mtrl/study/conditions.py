@@ -6,15 +6,21 @@ values across many orders of magnitude". Number of tasks and capacity: Kurin et 
 Scalarization for Deep Multi-Task Learning"; Standley et al. 2020, "Which Tasks Should Be Learned Together?".
 """
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-Axis = Literal["spread", "frequency", "tasks", "width", "mix"]
+Axis = Literal["spread", "frequency", "tasks", "width", "scales", "mix"]
 FACTORS: frozenset[Axis] = frozenset(("spread", "frequency"))
 """The axes on which every task has a factor of its own."""
+_LONGEST = 80
+"""Characters of a folder's name that are kept."""
+SUBSETS: frozenset[Axis] = frozenset(("tasks",))
+"""The axes on which every seed has tasks of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +32,12 @@ class Condition:
     axis: Axis | None = None
     """What is varied; None: nothing."""
     value: float | str | None = None
-    """The place on the axis: a ratio, a number of tasks, a width, a mix's name."""
+    """The place on the axis: a ratio, a number of tasks, a width, some tasks' factors, a mix's name."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings that every seed has, by their place."""
 
     def settings_of(self, seed: int, tasks: Sequence[str]) -> dict[str, Any]:
-        """The settings for a seed, on a suite of these tasks."""
+        """The settings for a seed, of a run that has these tasks without the condition."""
         drawn = {} if self.axis not in _DRAWN else _DRAWN[self.axis](self.value, drawn_order(tasks, seed))
         return {**drawn, **self.settings}
 
@@ -46,10 +52,23 @@ def spread(ratio: float | str) -> Condition:
     return Condition(name=f"spread-{ratio:g}", axis="spread", value=ratio)
 
 
+UNSCALED = Condition(name="unscaled", axis="scales", value="none")
+"""What the conditions of `scales` are compared with."""
+
+
 def scales(factors: Mapping[str, float | str]) -> Condition:
-    """Trained rewards of these tasks multiplied by these factors."""
+    """Trained rewards of these tasks multiplied by these factors.
+
+    Raises:
+        ValueError: no factors, or one that is no number.
+    """
+    if not isinstance(factors, Mapping) or not factors:
+        raise ValueError(f"scales: expected tasks with their factors, found {factors!r}")
     read = {str(task): number(f"scales, {task}", factor) for task, factor in factors.items()}
-    return Condition(name="scales", settings={"play.reward_scales": read})
+    said = ", ".join(f"{task} {factor:g}" for task, factor in read.items())
+    return Condition(
+        name=_folder_name(f"scales-{said}"), axis="scales", value=said, settings={"play.reward_scales": read}
+    )
 
 
 def frequency(ratio: float | str) -> Condition:
@@ -74,6 +93,12 @@ def width(features: int | str) -> Condition:
 def mix(name: str, tasks: Sequence[str]) -> Condition:
     """These tasks alone: similar ones, or dissimilar ones."""
     return Condition(name=f"mix-{name}", axis="mix", value=name, settings={"play.only": tuple(tasks)})
+
+
+def _folder_name(text: str) -> str:
+    """The text as a name of a folder: another one for another text, and short however many tasks it names."""
+    name = re.sub("[^a-zA-Z0-9_.+]+", "-", text)
+    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def log_even(ratio: float, count: int) -> list[float]:
@@ -115,7 +140,7 @@ def drawn_order(tasks: Sequence[str], seed: int) -> list[str]:
     It is the same for all methods and all values of an axis.
 
     Args:
-        tasks: all of the suite, in its order.
+        tasks: all that a run has without the condition, in its order: that in which it is evaluated on them.
     """
     order = np.random.default_rng([seed, 0xC0]).permutation(len(tasks))
     return [tasks[i] for i in order]
@@ -131,7 +156,7 @@ def _frequency(ratio: Any, tasks: list[str]) -> dict[str, Any]:
 
 def _tasks(count: Any, tasks: list[str]) -> dict[str, Any]:
     if count > len(tasks):
-        raise ValueError(f"tasks: the suite has {len(tasks)}, found {count}")
+        raise ValueError(f"tasks: there are {len(tasks)}, found {count}")
     return {"play.only": tuple(tasks[:count])}
 
 

@@ -14,7 +14,7 @@ conditions:                   # none: plain
   frequency: [10]
   tasks: [2, 5]
   width: [32, 64]
-  scales: {RepeatFirstEasy: 100}
+  scales: {RepeatFirstEasy: 100}    # or a list of such; the unscaled condition comes by itself
   mix: {similar: [RepeatFirstEasy, RepeatPreviousEasy]}
 settings: {entropy_weight: 0.01}
 search: {learning_rate: [0.0003, 0.001], entropy_weight: [0.0, 0.01]}   # each method gets its best combination
@@ -30,7 +30,7 @@ from typing import Any
 import yaml
 
 from mtrl.study import conditions
-from mtrl.study.conditions import PLAIN, Condition
+from mtrl.study.conditions import PLAIN, UNSCALED, Condition
 from mtrl.study.methods import Method, find_method
 from mtrl.study.settings import full_place
 from mtrl.study.study import Study, StudyError, hashable
@@ -40,6 +40,9 @@ _KEYS = (
     *("suite", "steps", "seeds", "methods", "conditions", "settings"),
     *("search", "evaluate_trials", "baseline"),
 )
+SEEDS = 5
+"""Unless said otherwise; so are the trials."""
+EVALUATE_TRIALS = 100
 AXES: dict[str, Callable[[Any], Condition]] = {
     "spread": conditions.spread,
     "frequency": conditions.frequency,
@@ -75,9 +78,9 @@ def load_study(path: Path) -> Study:
             suite=suite,
             methods=tuple(map(method_of, tree["methods"])),
             conditions=conditions_of(tree.get("conditions", {})),
-            seeds=seeds_of(tree.get("seeds", 5)),
+            seeds=seeds_of(tree.get("seeds", SEEDS)),
             steps=int(tree["steps"]),
-            evaluate_trials=int(tree.get("evaluate_trials", 100)),
+            evaluate_trials=int(tree.get("evaluate_trials", EVALUATE_TRIALS)),
             settings=placed(tree.get("settings", {})),
             search=searched(tree.get("search", {})),
             baseline=str(tree.get("baseline", "")),
@@ -120,7 +123,8 @@ def conditions_of(tree: Any) -> tuple[Condition, ...]:
         if axis in AXES:
             found += [AXES[axis](value) for value in (values if isinstance(values, list) else [values])]
         elif axis == "scales":
-            found.append(conditions.scales(values))
+            several = values if isinstance(values, list) else [values]
+            found += [UNSCALED, *(conditions.scales(factors) for factors in several)]
         elif axis == "mix":
             found += [conditions.mix(str(name), tuple(tasks)) for name, tasks in values.items()]
         else:

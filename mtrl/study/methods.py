@@ -102,8 +102,10 @@ PARTS: dict[str, tuple[str, Mapping[str, Any]]] = {
 """What a method can be made of: name -> what it is, and the settings that it changes. Adding one is one line."""
 assert set(VALUE_TARGETS) <= set(PARTS)
 
+ALONE = "single-task"
+"""The part that makes agents which learn one task each."""
 _ALONE = Method(
-    name="single-task",
+    name=ALONE,
     summary="One agent a task, each with its share of the steps: what the tasks give each other, or take.",
     settings=_DEP_DEP,
     alone=True,

@@ -4,7 +4,6 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal
 
-from mtrl.in_use import held
 from mtrl.study.executors.executor import Executor
 from mtrl.study.folder import RESULTS, TUNING, StudyFolder
 from mtrl.study.result import Result, without_diagnostics
@@ -37,18 +36,23 @@ def run_study(
 
     Args:
         study: as `StudyFolder.open` returned it.
-        retry_failed: also those that failed.
+        retry_failed: also those that failed, of the search too.
     Raises:
         InUseError: the folder's study runs already.
+        StudyError: all runs of the search of a method failed, so that nothing is known of its settings.
     """
-    with held(folder.path):
+    with folder.held():
         yield from _run(study, folder, executor, retry_failed=retry_failed)
 
 
 def _run(study: Study, folder: StudyFolder, executor: Executor, *, retry_failed: bool) -> Generator[Event, None, None]:
     # Cells know what the search has found only when it is over.
     for name in (TUNING, RESULTS):
-        cells = folder.untuned(study) if name == TUNING else folder.missing(study, retry_failed=retry_failed)
+        if name == TUNING:
+            cells = folder.untuned(study, retry_failed=retry_failed)
+        else:
+            folder.check_search(study)
+            cells = folder.missing(study, retry_failed=retry_failed)
         if not cells:
             continue
         yield Begun(phase="tuning" if name == TUNING else "cells", cells=tuple(cells))

@@ -13,12 +13,16 @@ from mtrl.config import RunConfig
 from mtrl.presets import preset
 from mtrl.study.conditions import PLAIN, Condition
 from mtrl.study.methods import Method
-from mtrl.study.settings import with_settings
+from mtrl.study.settings import full_place, with_settings
 from tasks.registry import load_suite
 
 FILE = "study.json"
 TUNING_SEED = 1_000_003
+"""Of the search: its runs, and the held-out instances that they are evaluated on."""
 FORMAT = 2
+CHECKPOINTS = 16
+"""Of a run. One costs a twentieth of a second (popgym-quick), and whatever stops a cell, a signal or a power cut, takes
+no more than what came after the last."""
 
 Choice: TypeAlias = tuple[tuple[str, Any], ...]
 """Settings that a search tries or has found: places and values."""
@@ -136,6 +140,11 @@ class Study:
             for choice in self.choices(method):
                 yield Cell(self.conditions[0].name, method.name, TUNING_SEED, choice)
 
+    def evaluation_seed(self, cell: Cell) -> int:
+        """Which held-out instances the cell is evaluated on: a search that chose by those of the final scores would
+        choose what happens to do well on them."""
+        return TUNING_SEED if cell.seed == TUNING_SEED else 0
+
     def method(self, name: str) -> Method:
         """A method by its name."""
         return next(method for method in self.methods if method.name == name)
@@ -148,30 +157,37 @@ class Study:
         """Names of the suite's tasks."""
         return load_suite(self.suite).task_names
 
+    def active_tasks(self, config: RunConfig) -> tuple[str, ...]:
+        """Names of the tasks that a run has, in the order in which it is evaluated on them."""
+        return config.play.only or self.tasks()
+
     def config(self, cell: Cell) -> RunConfig:
-        """The configuration of a cell's run.
+        """The configuration of a cell's run. What its condition draws, it draws over the tasks that the run would have
+        without it.
 
         Raises:
             ValueError: settings that do not exist or do not go together.
         """
-        config = shortened(preset(self.suite), self.steps)
+        method = self.method(cell.method)
+        said = {full_place(place): value for place, value in {**self.settings, **method.settings}.items()}
+        config = shortened(preset(self.suite, said.get("learning.actor")), self.steps)
         settings = {
             "loop.learn_threads": 1,  # so that numbers do not depend on where a cell runs
             "loop.evaluate_trials": min(10, self.evaluate_trials),  # of a curve's points
             **self.settings,
-            **self.method(cell.method).settings,
+            **method.settings,
             **dict(cell.choice),
-            **self.condition(cell.condition).settings_of(cell.seed, self.tasks()),
-            "loop.seed": cell.seed,
         }
-        return with_settings(config, settings)
+        reduced = with_settings(config, {p: v for p, v in settings.items() if full_place(p) == "play.only"})
+        drawn = self.condition(cell.condition).settings_of(cell.seed, self.active_tasks(reduced))
+        return with_settings(config, {**settings, **drawn, "loop.seed": cell.seed})
 
     def runs(self, cell: Cell) -> dict[str, RunConfig]:
         """The runs of a cell by their folder's name: one, or one a task with its share of the steps."""
         config = self.config(cell)
         if not self.method(cell.method).alone:
             return {"run": config}
-        tasks = config.play.only or self.tasks()
+        tasks = self.active_tasks(config)
         share = shortened(config, self.steps // len(tasks))
         return {task: with_settings(share, {"play.only": (task,)}) for task in tasks}
 
@@ -191,7 +207,10 @@ def shortened(config: RunConfig, steps: int) -> RunConfig:
         start_steps=round(config.collect.start_steps * min(1.0, share)),
     )
     loop = dataclasses.replace(
-        config.loop, steps=steps, evaluate_every=max(1, steps // 8), checkpoint_every=max(1, steps // 4)
+        config.loop,
+        steps=steps,
+        evaluate_every=max(1, steps // 8),
+        checkpoint_every=max(1, steps // CHECKPOINTS),
     )
     return dataclasses.replace(config, collect=collect, loop=loop)
 

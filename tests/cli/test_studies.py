@@ -13,10 +13,11 @@ import pytest
 from mtrl.commands import parse
 from mtrl.study.commands import Compare, Stress
 from mtrl.study.file import load_study
-from mtrl.study.study import StudyError
+from mtrl.study.study import StudyError, extended
 from tests.cli.conftest import Call
 from tests.mtrl.study.builders import TINY
 
+SCALED = "scales-RepeatFirstEasy-100-RepeatPreviousEasy-0.1"
 SET = ["--set", *(f"{place}={value}" for place, value in TINY.items())]
 
 
@@ -43,13 +44,25 @@ def test_a_stress_test_has_a_condition_for_every_value() -> None:
         *("--scales", "RepeatFirstEasy=100,RepeatPreviousEasy=0.1", "--mix", "pair=RepeatFirstEasy,HigherLowerEasy"),
     )
     names = [condition.name for condition in study.conditions]
-    assert names == ["spread-1", "spread-100", "frequency-10", "tasks-2", "width-32", "mix-pair", "scales"]
+    assert names == ["spread-1", "spread-100", "frequency-10", "tasks-2", "width-32", "mix-pair", "unscaled", SCALED]
     assert study.conditions[-1].settings == {
         "play.reward_scales": {"RepeatFirstEasy": 100.0, "RepeatPreviousEasy": 0.1}
     }
-    assert study.conditions[-2].settings == {"play.only": ("RepeatFirstEasy", "HigherLowerEasy")}
+    assert study.conditions[-3].settings == {"play.only": ("RepeatFirstEasy", "HigherLowerEasy")}
     default = asked("stress", "popgym-quick").conditions
     assert [c.value for c in default] == [1.0, 10.0, 100.0, 1000.0] and {c.axis for c in default} == {"spread"}
+
+
+def test_scaled_tasks_are_conditions_of_their_own_beside_the_unscaled_one() -> None:
+    study = asked(
+        "stress", "popgym-quick", "--scales", "RepeatFirstEasy=100", "RepeatFirstEasy=100,HigherLowerEasy=0.1"
+    )
+    first, second = "scales-RepeatFirstEasy-100", "scales-RepeatFirstEasy-100-HigherLowerEasy-0.1"
+    assert [condition.name for condition in study.conditions] == ["unscaled", first, second]
+    assert {condition.axis for condition in study.conditions} == {"scales"}
+    assert study.conditions[0].settings == {}
+    later = asked("stress", "popgym-quick", "--scales", "RepeatFirstEasy=10")
+    assert len(extended(study, later).conditions) == 4  # the same folder takes others
 
 
 def test_the_command_can_be_said_again() -> None:
@@ -73,7 +86,8 @@ def test_the_command_can_be_said_again() -> None:
         (["compare", "popgym-quick", "--steps", "10", "--set", "start_steps=500"], "must exceed start_steps 500"),
         (["compare", "popgym-quick", "--baseline", "popart", "--methods", "mean"], "the baseline 'popart' is none of"),
         (["stress", "popgym-quick", "--scales", "RepeatFrst=2"], "has no task 'RepeatFrst'; did you mean"),
-        (["stress", "popgym-quick", "--tasks", "9"], "tasks: the suite has 5, found 9"),
+        (["stress", "popgym-quick", "--scales", ","], "scales: expected tasks with their factors, found {}"),
+        (["stress", "popgym-quick", "--tasks", "9"], "tasks: there are 5, found 9"),
         (["stress", "popgym-quick", "--spread", "0.1"], "spread: expected ratios of at least 1, found 0.1"),
         (["stress", "popgym-quick", "--spread", "1,x"], "spread: expected a number, found 'x'"),
         (["compare", "popgym-quick", "--workers", "0"], "--workers: expected at least 1, found 0"),
@@ -132,6 +146,32 @@ def test_a_study_file_says_the_same_and_has_methods_of_its_own(tmp_path: Path) -
     assert study.settings == {"learning.entropy_weight": 0.01}
     assert study.search == {"update.learning_rate": (0.001, 0.01), "learning.entropy_weight": (0, 0.1)}
     assert study.seeds == (1, 2) and study.steps == 50_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["compare", "FILE", "--seeds", "9", "--methods", "mean", "--steps", "5"], "--methods, --seeds, --steps"),
+        (["compare", "FILE", "--seeds", "5"], "--seeds"),  # the default, but the file may say another number
+        (["compare", "FILE", "--evaluate-trials", "100", "--set", "width=3"], "--evaluate-trials, --set"),
+        (["stress", "FILE", "--spread", "1,10"], "--spread"),
+    ],
+)
+def test_flags_beside_a_study_file_are_refused_by_name(
+    arguments: list[str], named: str, call: Call, tmp_path: Path
+) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(STUDY)
+    words = [str(file) if word == "FILE" else word for word in arguments]
+    answer = call(*words, "--dry-run", "--out", tmp_path / "x")
+    assert answer.code == 2 and f"{file} is a whole study, found {named} beside it" in answer.message
+
+
+def test_where_a_study_file_runs_may_be_said_beside_it(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(STUDY)
+    words = ["--out", tmp_path / "x", "--executor", "here", "--workers", "1", "--retry-failed", "--dry-run"]
+    assert "12 cells of 50,000 steps" in call("compare", file, *words).out
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from mtrl.in_use import InUseError, held
 from mtrl.study.executors.here import Here
 from mtrl.study.folder import StudyFolder
 from mtrl.study.runner import run_study
+from mtrl.study.study import StudyError
 from mtrl.training.loop import train
 from tests.mtrl.builders import small_run
 from tests.mtrl.study.builders import study
@@ -56,6 +57,29 @@ def test_a_run_that_goes_on_is_not_resumed_by_another(tmp_path: Path) -> None:
     assert next(records)  # the first one goes on
     records.close()  # type: ignore[attr-defined]
     assert next(iter(train(small_run(), tmp_path / "run", resume=True)))["kind"] == "resume"
+
+
+def test_a_study_that_runs_is_not_altered_by_another(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    events = run_study(folder.open(study()), folder, Here())
+    next(events)
+    before = (tmp_path / "study.json").read_bytes()
+    with pytest.raises(InUseError):
+        StudyFolder(tmp_path).open(study("two-hot"), command="another")
+    assert (tmp_path / "study.json").read_bytes() == before
+    events.close()
+    with folder.held():  # as between opening and running
+        folder.open(study())
+        with pytest.raises(InUseError):
+            StudyFolder(tmp_path).open(study("two-hot"))
+    assert len(StudyFolder(tmp_path).open(study("two-hot")).methods) == 3
+
+
+def test_a_folder_of_something_else_is_not_even_locked(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(StudyError, match="is not empty and holds no study"):
+        StudyFolder(tmp_path).open(study())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_study_that_runs_is_not_run_by_another(tmp_path: Path) -> None:

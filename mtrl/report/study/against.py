@@ -1,19 +1,33 @@
-"""Which tasks gain and which lose: each method's score on every task minus that of one reference method.
+"""Which tasks gain and which lose: each method's score on every task minus that of a reference method.
 
-With the baseline as the reference it shows which tasks a method sacrifices; with the agents that learn one task alone
-it shows forward and negative transfer.
+With the baseline as the reference it shows which tasks a method sacrifices; with agents that learn one task alone it
+shows forward and negative transfer, if these have the method's own settings.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mtrl.report.study.folder import Method, Study
 from mtrl.report.study.results import ConditionResult, verdict_of
-from mtrl.report.study.scores import Rows, adjusted
+from mtrl.report.study.scores import adjusted, of_task, paired
+from mtrl.study.methods import ALONE
 from mtrl.study.statistics.comparisons import Verdict
 from mtrl.study.statistics.estimate import Estimate
-from mtrl.study.statistics.student import paired_interval, welch_interval
+from mtrl.study.statistics.student import LEAST_SEEDS
 
-ALONE = "single-task"
-"""The method whose agents learn one task each."""
+_OF_SEVERAL = ("conflict.strategy", "conflict.strategy_options")
+"""Settings that mean nothing to an agent with one task: every strategy leaves a single gradient as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What a method is compared with."""
+
+    method: str
+    """Whose score is taken off."""
+    transfer: bool
+    """Whether it learns one task alone with the method's own settings, so that the difference is due to the company of
+    other tasks and to nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +35,10 @@ class TaskDifference:
     """One method on one task."""
 
     method: str
+    reference: Reference
     task: str
+    seeds: list[int]
+    """That both have."""
     difference: Estimate
     """95% interval of this one difference, without correction for the others."""
     adjusted: float
@@ -29,41 +46,62 @@ class TaskDifference:
     verdict: Verdict
 
 
-def task_differences(result: ConditionResult, reference: str | None) -> list[TaskDifference]:
-    """Every method's difference from the reference on every task.
-
-    Against `ALONE` seeds are not paired (Welch): an agent that learns alone has another network and other experience,
-    so a seed in common says little. Against any other reference they are. Methods without two seeds (in common) are
-    left out.
-    """
-    if reference is None or reference not in result.methods:
+def sacrifices(study: Study, result: ConditionResult) -> list[TaskDifference]:
+    """Every method's difference from the baseline on every task."""
+    if study.baseline is None:
         return []
-    base, paired = result.methods[reference].rows, reference != ALONE
+    reference = Reference(method=study.baseline, transfer=False)
+    return task_differences(result, {name: reference for name in study.method_names if name != study.baseline})
+
+
+def transfers(study: Study, result: ConditionResult) -> list[TaskDifference]:
+    """The difference of every method that learns all tasks from agents that learn one task each."""
+    return task_differences(
+        result,
+        {
+            method.name: reference
+            for method in study.methods
+            if not method.alone and (reference := _alone(study.methods, method)) is not None
+        },
+    )
+
+
+def task_differences(result: ConditionResult, references: dict[str, Reference]) -> list[TaskDifference]:
+    """Methods' differences from their references on every task, paired by seed.
+
+    Also agents that learn alone are paired: a seed gives both the same drawn factors and tasks, and all are evaluated
+    on the same instances. Where a method and its reference do not share `LEAST_SEEDS` on a task it is left out.
+    """
     tested = [
-        (own.method, task, *_difference(own.rows, base, place, paired=paired))
-        for own in result.scored
-        if own.method != reference and _comparable(own.rows, base, paired=paired)
-        for place, task in enumerate(result.tasks)
+        (name, reference, task, seeds, *paired([own[s] for s in seeds], [base[s] for s in seeds]))
+        for name, reference in references.items()
+        for task in result.tasks
+        for own, base in [(of_task(result.methods[which].rows, task) for which in (name, reference.method))]
+        if len(seeds := sorted(own.keys() & base.keys())) >= LEAST_SEEDS
     ]
     corrected = adjusted([p_value for *_, p_value in tested])
     return [
         TaskDifference(
-            method=method,
+            method=name,
+            reference=reference,
             task=task,
+            seeds=seeds,
             difference=difference,
             adjusted=p_value,
             verdict=verdict_of(difference, p_value),
         )
-        for (method, task, difference, _), p_value in zip(tested, corrected, strict=True)
+        for (name, reference, task, seeds, difference, _), p_value in zip(tested, corrected, strict=True)
     ]
 
 
-def _comparable(own: Rows, base: Rows, *, paired: bool) -> bool:
-    return len(own.keys() & base.keys()) >= 2 if paired else min(len(own), len(base)) >= 2
+def _alone(methods: Sequence[Method], method: Method) -> Reference | None:
+    """The method's twin with an agent a task; where the study has none, `ALONE`; None: the study lacks both."""
+    for other in methods:
+        if other.alone and _of_one_task(other) == _of_one_task(method):
+            return Reference(method=other.name, transfer=True)
+    named = any(other.alone and other.name == ALONE for other in methods)
+    return Reference(method=ALONE, transfer=False) if named else None
 
 
-def _difference(own: Rows, base: Rows, place: int, *, paired: bool) -> tuple[Estimate, float]:
-    if paired:
-        seeds = sorted(own.keys() & base.keys())
-        return paired_interval([own[seed][place] for seed in seeds], [base[seed][place] for seed in seeds])
-    return welch_interval([row[place] for row in own.values()], [row[place] for row in base.values()])
+def _of_one_task(method: Method) -> dict[str, object]:
+    return {place: value for place, value in method.settings.items() if place not in _OF_SEVERAL}

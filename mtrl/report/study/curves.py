@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mtrl.report.records import Record
 from mtrl.report.study.folder import Study
-from mtrl.report.study.scores import finite
+from mtrl.report.study.scores import SeedTasks, finite
 from mtrl.study.statistics.conflicts import mean_over_time
 
 Array = NDArray[np.float64]
@@ -33,14 +33,17 @@ class Curve:
     seeds: int
 
 
-def score_curve(study: Study, condition: str, method: str, tasks: Sequence[str]) -> Curve | None:
+def score_curve(study: Study, condition: str, method: str, tasks: SeedTasks) -> Curve | None:
     """The curve of a method, at the steps where its seeds were evaluated; None if no two points are known.
 
-    Seeds that were evaluated at other steps are interpolated, in the stretch that all of them have.
+    Each seed counts with the mean over its tasks. Seeds that were evaluated at other steps are interpolated, in the
+    stretch that all of them have.
     """
-    every = [_points(record, tasks) for record in study.done(condition, method).values()]
+    every = [
+        _points(record, own) for seed, record in study.done(condition, method).items() if (own := tasks.get(seed, ()))
+    ]
     runs = [run for run in every if len(run) > 1]
-    if not runs or not tasks:
+    if not runs:
         return None
     first, last = max(float(run[0, 0]) for run in runs), min(float(run[-1, 0]) for run in runs)
     if first >= last:
@@ -66,7 +69,7 @@ def _points(record: Record, tasks: Sequence[str]) -> Array:
     rows = [
         [
             *(finite(point.get(name)) for name in ("steps", "updates", "seconds")),
-            sum(finite(point.get("tasks", {}).get(task)) for task in tasks) / max(len(tasks), 1),
+            sum(finite(point.get("tasks", {}).get(task)) for task in tasks) / len(tasks),
         ]
         for point in record.get("curve") or []
     ]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mtrl.report.study.against import ALONE, TaskDifference, task_differences
+from mtrl.report.study.against import TaskDifference, sacrifices, transfers
 from mtrl.report.study.folder import Study
 from mtrl.report.study.results import ConditionResult, condition_result
 from mtrl.report.study.stress import AxisResult, axis_results
@@ -16,7 +16,7 @@ class ConditionFindings:
     sacrificed: list[TaskDifference]
     """Every method's difference from the baseline on every task."""
     transferred: list[TaskDifference]
-    """The same from the agents that learn one task alone."""
+    """The same from agents that learn one task alone, where the study has such."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,8 @@ def findings(study: Study) -> Findings:
         conditions=[
             ConditionFindings(
                 result=result,
-                sacrificed=task_differences(result, study.baseline),
-                transferred=task_differences(result, ALONE),
+                sacrificed=sacrifices(study, result),
+                transferred=transfers(study, result),
             )
             for result in results
         ],

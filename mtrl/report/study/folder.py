@@ -16,6 +16,8 @@ RESULTS = "results.jsonl"
 TUNING = "tuning.jsonl"
 VERSION = 2
 
+_PLAIN = ("steps", "evaluate_trials", "command", "commands", "versions", "search")
+"""What is taken from the file as it stands, if it is there."""
 State = Literal["done", "failed", "missing"]
 Key = tuple[str, str, int]
 """Condition, method, seed."""
@@ -28,6 +30,8 @@ class Method:
     name: str
     summary: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    alone: bool = False
+    """Whether it has an agent for every task."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,8 @@ class Study:
     steps: int | None = None
     evaluate_trials: int | None = None
     command: str = ""
+    commands: list[str] = field(default_factory=list)
+    """All that asked for something of it, in their order."""
     versions: dict[str, str] = field(default_factory=dict)
     cells: dict[Key, Record] = field(default_factory=dict)
     """The newest result of each cell of the grid that has one."""
@@ -92,6 +98,10 @@ class Study:
             for seed in self.seeds
         ]
 
+    def condition(self, name: str) -> Condition:
+        """A condition by its name."""
+        return next(condition for condition in self.conditions if condition.name == name)
+
     def state(self, key: Key) -> State:
         """What has become of a cell."""
         record = self.cells.get(key)
@@ -107,6 +117,10 @@ class Study:
         """The results of a method under a condition, by seed."""
         keys = [(condition, method, seed) for seed in self.seeds]
         return {key[2]: self.cells[key] for key in keys if self.state(key) == "done"}
+
+    def failed(self, condition: str, method: str) -> list[int]:
+        """The seeds of a method that failed under a condition."""
+        return [seed for seed in self.seeds if self.state((condition, method, seed)) == "failed"]
 
 
 def load_study(folder: Path) -> Study:
@@ -150,7 +164,7 @@ def _asked(path: Path) -> dict[str, Any]:
             f"{path}: expected a study of version {VERSION}, found {version!r}; was it written by another version?"
         )
     try:
-        methods = [Method(**_fields(entry, "name", "summary", "settings")) for entry in found["methods"]]
+        methods = [Method(**_fields(entry, "name", "summary", "settings", "alone")) for entry in found["methods"]]
         asked: dict[str, Any] = {
             "suite": str(found["suite"]),
             "methods": methods,
@@ -164,9 +178,7 @@ def _asked(path: Path) -> dict[str, Any]:
             f"{path}: expected suite, methods, conditions and seeds as a study writes them, found a file "
             f"without or with other ones ({error!r})"
         ) from error
-    asked |= {
-        name: found[name] for name in ("steps", "evaluate_trials", "command", "versions", "search") if found.get(name)
-    }
+    asked |= {name: found[name] for name in _PLAIN if found.get(name)}
     baseline = found.get("baseline")
     names = [method.name for method in methods]
     if baseline is not None and baseline not in names:

@@ -14,12 +14,14 @@ from mtrl.report.study.figures.figure import StudyFigure
 from mtrl.report.study.figures.stress import axis_figures
 from mtrl.report.study.findings import Findings, findings
 from mtrl.report.study.folder import Study, load_study
+from mtrl.report.study.kept import Course
 from mtrl.report.study.numbers import Numbers
 from mtrl.report.study.results import ConditionResult
 from mtrl.report.study.search import search, search_numbers
 from mtrl.report.study.stress import AxisResult
 from mtrl.report.study.summary import summary
-from mtrl.report.study.words import fairness
+from mtrl.report.study.words import corrections, fairness
+from mtrl.report.words import listed
 
 
 def write_study_report(folder: Path, page: Path | None = None) -> list[Path]:
@@ -61,7 +63,11 @@ def write_study_report(folder: Path, page: Path | None = None) -> list[Path]:
 
 def _tables(found: Findings) -> dict[str, Numbers]:
     written = {"table": tables.main_numbers(found.results)}
-    written |= {f"axis-{axis.axis}-kept": tables.kept_numbers(axis) for axis in found.axes if axis.kept}
+    written |= {
+        f"axis-{axis.axis}-kept": tables.kept_numbers(axis.courses)
+        for axis in found.axes
+        if any(course.kept for course in axis.courses)
+    }
     if any(result.unscored for result in found.results):
         written["returns"] = tables.returns_numbers(found.study, found.results)
     if found.study.tried:
@@ -85,14 +91,14 @@ def _render(
         state.state(study),
         _summary(summary(found)),
         _main(study, found.results, beside, printed=printed),
-        *(_axis(axis, figures, beside) for axis, figures in zip(found.axes, by_axis, strict=True)),
+        *(_axis(study, axis, figures, beside) for axis, figures in zip(found.axes, by_axis, strict=True)),
         *(
             _condition(study, result, figures, beside)
             for result, figures in zip(found.results, by_condition, strict=True)
         ),
         search(study, _link(beside, "search", ("csv",))),
         state.methods(study),
-        _versions(study),
+        _origin(study),
     ]
     return document(title, parts, script=files("mtrl.report").joinpath("sort.js").read_text(encoding="utf-8"))
 
@@ -131,7 +137,9 @@ def _main(study: Study, results: list[ConditionResult], beside: str, *, printed:
         "median over the same seeds; of the processor, which does not count waiting for other work on a machine, or "
         "wall-clock where that is not known. Peak memory: the largest run. "
     )
-    note += " ".join(fairness(results))
+    if any(result.drawn for result in results):
+        note += "Where every seed has drawn its own tasks there is only the mean over seeds of each seed's mean. "
+    note += " ".join([corrections(study), *fairness(results)])
     blocks = [
         (f"<h3>{escape(result.title)}</h3>" if len(results) > 1 else "") + tables.main_table(study, result)
         for result in shown
@@ -143,22 +151,43 @@ def _main(study: Study, results: list[ConditionResult], beside: str, *, printed:
     )
 
 
-def _axis(axis: AxisResult, figures: list[StudyFigure], beside: str) -> str:
+def _axis(study: Study, axis: AxisResult, figures: list[StudyFigure], beside: str) -> str:
     sections = [_figure(figure, beside, "h2") for figure in figures]
-    if axis.kept:
-        first, last = axis.conditions[0].label, axis.conditions[-1].label
-        note = (
-            f"Mean score at {axis.axis} {last} over that at {axis.axis} {first}, with a 95% interval (bootstrap of "
-            f"whole runs, Student's t); a dash where the score at {first} is not told apart from 0. Change: paired by "
-            "seed, its verdict corrected for the number of methods."
+    kept = "".join(
+        _course(study, axis, course, beside, f"axis-{axis.axis}-kept{'-' + str(place) if place else ''}")
+        for place, course in enumerate(axis.courses)
+        if course.kept
+    )
+    return "".join([*sections[:1], kept, *sections[1:]])
+
+
+def _course(study: Study, axis: AxisResult, course: Course, beside: str, name: str) -> str:
+    first, last = course.first.label, course.last.label
+    note = (
+        f"Mean score at {axis.axis} {last} over that at {axis.axis} {first}, with a 95% interval (bootstrap of "
+        f"whole runs, Student's t); a dash where the score at {first} is not told apart from 0. Change: paired by "
+        f"seed, its verdict corrected for the number of methods{_and_courses(axis)}. Then that change minus the change "
+        f"of {study.baseline or 'a baseline'}, paired by seed and corrected in the same way; above 0 the method loses "
+        "less, or gains more. All numbers of a row are of the seeds that have both conditions."
+    )
+    zero = ""
+    if course.failed_as_zero:
+        failed = listed([f"{count} of {method}" for method, count in course.failed.items()])
+        note += f" Failed runs are left out, which flatters a method that fails ({failed})."
+        zero = (
+            f"<h3>With failed runs counted as score 0</h3>{tables.kept_table(study, course, course.failed_as_zero)}"
+            '<p class="note">The same, with the random policy\'s score for every run that failed.</p>'
         )
-        sections.insert(
-            1,
-            f'<section id="axis-{escape(axis.axis)}-kept"><h2>Score kept at {escape(axis.axis)} {escape(last)}</h2>'
-            f"{tables.kept_table(axis)}"
-            f'<p class="note">{escape(note)} {_link(beside, f"axis-{axis.axis}-kept", ("csv",))}</p></section>',
-        )
-    return "".join(sections)
+    link = _link(beside, f"axis-{axis.axis}-kept", ("csv",))
+    return (
+        f'<section id="{escape(name)}"><h2>Score kept at {escape(axis.axis)} {escape(last)}</h2>'
+        f"{tables.kept_table(study, course, course.kept)}"
+        f'<p class="note">{escape(note)} {link}</p>{zero}</section>'
+    )
+
+
+def _and_courses(axis: AxisResult) -> str:
+    return f" and of the {len(axis.courses)} such tables" if len(axis.courses) > 1 else ""
 
 
 def _returns(table: str, beside: str, heading: str) -> str:
@@ -177,6 +206,14 @@ def _link(beside: str, name: str, suffixes: tuple[str, ...]) -> str:
     return f'<span class="files">{links}</span>'
 
 
-def _versions(study: Study) -> str:
-    words = [f"{escape(str(name))} {escape(str(version))}" for name, version in study.versions.items()]
-    return f"<footer>{' · '.join(words)}</footer>" if words else ""
+def _origin(study: Study) -> str:
+    """Versions, code and commands."""
+    found: dict[str, list[str]] = {name: [version] for name, version in study.versions.items()}
+    for record in study.cells.values():
+        told = {**(record.get("versions") or {}), "commit": (record.get("provenance") or {}).get("commit")}
+        for name, version in told.items():
+            if version and version != "not installed" and version not in found.setdefault(name, []):
+                found[name].append(version)
+    words = [f"{escape(name)} {escape(', '.join(versions))}" for name, versions in found.items() if versions]
+    commands = f"<pre>{escape(chr(10).join(study.commands))}</pre>" if study.commands else ""
+    return f"<footer>{' · '.join(words)}{commands}</footer>" if words or commands else ""

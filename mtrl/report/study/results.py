@@ -12,8 +12,21 @@ from typing import Any, Literal
 import numpy as np
 
 from mtrl.report.study.folder import Study
-from mtrl.report.study.scores import Rows, all_tasks, estimate, finite, matrix, score_rows, scored_tasks
-from mtrl.study.statistics.aggregates import AGGREGATES
+from mtrl.report.study.scores import (
+    Rows,
+    SeedTasks,
+    all_tasks,
+    are_drawn,
+    estimate,
+    finite,
+    least_deviation,
+    matrix,
+    mean_of_rows,
+    score_rows,
+    scored_tasks,
+    seed_tasks,
+)
+from mtrl.study.statistics.aggregates import AGGREGATES, mean
 from mtrl.study.statistics.comparisons import (
     Difference,
     Verdict,
@@ -21,6 +34,7 @@ from mtrl.study.statistics.comparisons import (
     probability_of_improvement,
 )
 from mtrl.study.statistics.estimate import Estimate
+from mtrl.study.statistics.student import LEAST_SEEDS
 
 Standing = Literal["baseline", "better", "worse", "not distinguishable", "too few seeds", "no score"]
 
@@ -40,13 +54,14 @@ class MethodResult:
     rows: Rows
     """Scores of the seeds that have one for every scored task."""
     aggregates: dict[str, Estimate]
-    """By the aggregate's name; empty without scores."""
+    """By the aggregate's name; empty without scores. Where seeds have tasks of their own only the mean: the others need
+    the same tasks in every run."""
     standing: Standing
     """How it stands to the baseline."""
     difference: Difference | None
     """From the baseline, mean score, paired by seed."""
     improvement: Estimate | None
-    """Probability to do better than the baseline on a task."""
+    """Probability to do better than the baseline on a task; None where seeds have tasks of their own."""
     time_ratio: float
     """Processor time over the baseline's, of the seeds that both have; wall-clock where that was not noted; NaN where
     neither was."""
@@ -69,11 +84,17 @@ class ConditionResult:
     baseline: str | None
     tasks: list[str]
     """With a normalised score."""
+    seed_tasks: SeedTasks
+    """Those of each seed."""
+    drawn: bool
+    """Whether seeds have tasks of their own."""
     unscored: list[str]
     """Tasks without one."""
     methods: dict[str, MethodResult]
     leader: str | None
     """The method with the highest mean score, where there are two."""
+    failed_as_zero: dict[str, Difference]
+    """Each method's difference from the baseline with a score of 0 for every failed run; empty where none failed."""
     behind: dict[str, bool]
     """Whether each other method is told apart from the leader.
 
@@ -89,37 +110,65 @@ class ConditionResult:
 
 def condition_result(study: Study, condition: str) -> ConditionResult:
     """Aggregates and comparisons of all methods under a condition."""
-    tasks = scored_tasks(study, condition)
-    rows = {method: score_rows(study, condition, method, tasks) for method in study.method_names}
+    tasks, own_tasks = scored_tasks(study, condition), seed_tasks(study, condition)
+    rows = {method: score_rows(study, condition, method, own_tasks) for method in study.method_names}
+    drawn = are_drawn(own_tasks)
     differences = compared(rows, study.baseline)
     leader, behind = _leader(rows)
     if leader in differences and study.baseline is not None and differences[leader].verdict == "better":
         behind[study.baseline] = True
     return ConditionResult(
         name=condition,
-        title=next(entry.title for entry in study.conditions if entry.name == condition),
+        title=study.condition(condition).title,
         baseline=study.baseline,
         tasks=tasks,
+        seed_tasks=own_tasks,
+        drawn=drawn,
         unscored=[task for task in all_tasks(study, condition) if task not in tasks],
         methods={
-            method: _method(study, condition, method, rows, differences.get(method)) for method in study.method_names
+            method: _method(study, condition, method, rows, differences.get(method), drawn=drawn)
+            for method in study.method_names
         },
         leader=leader,
+        failed_as_zero=_with_zeros(study, condition, own_tasks),
         behind=behind,
     )
 
 
+def _with_zeros(study: Study, condition: str, tasks: SeedTasks) -> dict[str, Difference]:
+    if not any(study.failed(condition, method) for method in study.method_names):
+        return {}
+    rows = {method: score_rows(study, condition, method, tasks, failed_as_zero=True) for method in study.method_names}
+    return compared(rows, study.baseline)
+
+
 def compared(rows: Mapping[str, Rows], reference: str | None, *, level: float = 0.05) -> dict[str, Difference]:
-    """Each method's paired difference from the reference, for those that share two seeds with it."""
+    """Each method's paired difference from the reference, for those that share `LEAST_SEEDS` with it."""
     if reference is None or reference not in rows:
         return {}
+    base = rows[reference]
     others = {
         method: own
         for method, own in rows.items()
-        if method != reference and len(own.keys() & rows[reference].keys()) >= 2
+        if method != reference and len(own.keys() & base.keys()) >= LEAST_SEEDS
     }
-    found = paired_differences(rows[reference], others, level=level) if others else []
+    shared = {method: sorted(own.keys() & base.keys()) for method, own in others.items()}
+    least = {
+        method: least_deviation([rows[method][s] for s in seeds], [base[s] for s in seeds])
+        for method, seeds in shared.items()
+    }
+    found = (
+        paired_differences(
+            _means(base), {method: _means(own) for method, own in others.items()}, level=level, least=least
+        )
+        if others
+        else []
+    )
     return {difference.method: difference for difference in found}
+
+
+def _means(rows: Rows) -> dict[int, list[float]]:
+    return {seed: [row.mean] for seed, row in rows.items()}
 
 
 def verdict_of(difference: Estimate, p_value: float, *, level: float = 0.05) -> Verdict:
@@ -130,7 +179,7 @@ def verdict_of(difference: Estimate, p_value: float, *, level: float = 0.05) -> 
 
 
 def _leader(rows: Mapping[str, Rows]) -> tuple[str | None, dict[str, bool]]:
-    means = {method: float(matrix(own).mean()) for method, own in rows.items() if own}
+    means = {method: mean_of_rows(own).value for method, own in rows.items() if own}
     if len(means) < 2:
         return None, {}
     leader = max(means, key=means.__getitem__)
@@ -142,15 +191,14 @@ def _leader(rows: Mapping[str, Rows]) -> tuple[str | None, dict[str, bool]]:
 
 
 def _method(
-    study: Study, condition: str, method: str, rows: Mapping[str, Rows], difference: Difference | None
+    study: Study, condition: str, method: str, rows: Mapping[str, Rows], difference: Difference | None, *, drawn: bool
 ) -> MethodResult:
     own, base = rows[method], rows.get(study.baseline or "", {})
     records = study.done(condition, method)
     states = {seed: study.state((condition, method, seed)) for seed in study.seeds}
-    scores = matrix(own) if own else None
     improvement = None
-    if scores is not None and method != study.baseline and len(own) > 1 and len(base) > 1:
-        improvement = probability_of_improvement(scores, matrix(base), resample="runs", interval="t")
+    if not drawn and method != study.baseline and len(own) > 1 and len(base) > 1:
+        improvement = probability_of_improvement(matrix(own), matrix(base), resample="runs", interval="t")
     memories = [finite(record.get("peak_memory_mib")) for record in records.values()]
     known_memories = [value for value in memories if math.isfinite(value)]
     return MethodResult(
@@ -159,9 +207,7 @@ def _method(
         failed=[seed for seed, state in states.items() if state == "failed"],
         missing=[seed for seed, state in states.items() if state == "missing"],
         rows=own,
-        aggregates={}
-        if scores is None
-        else {name: estimate(scores, statistic) for name, statistic in AGGREGATES.items()},
+        aggregates=_aggregates(own, drawn=drawn),
         standing=_standing(method, study.baseline, own, difference),
         difference=difference,
         improvement=improvement,
@@ -172,6 +218,17 @@ def _method(
         updates=[int(value) for value in _distinct(records.values(), "updates")],
         learning_rates=_distinct(records.values(), "learning_rate"),
     )
+
+
+def _aggregates(rows: Rows, *, drawn: bool) -> dict[str, Estimate]:
+    if not rows:
+        return {}
+    if drawn:
+        return {"mean": mean_of_rows(rows)}
+    return {
+        name: mean_of_rows(rows) if statistic is mean else estimate(matrix(rows), statistic)
+        for name, statistic in AGGREGATES.items()
+    }
 
 
 def _standing(method: str, baseline: str | None, own: Rows, difference: Difference | None) -> Standing:

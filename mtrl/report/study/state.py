@@ -5,6 +5,7 @@ from html import escape
 from mtrl.report.study.folder import Study
 from mtrl.report.study.words import progress, strays
 from mtrl.report.words import listed
+from mtrl.study.provenance import differences
 
 _MARKS = {"done": "✓", "failed": "✗", "missing": "·"}
 
@@ -49,6 +50,7 @@ def state(study: Study) -> str:
     parts = [f'<h2 id="state">State</h2><p>{escape(progress(study))}</p>']
     if study.strays:
         parts.append(f"<p>{escape(strays(study))}</p>")
+    parts += [f'<p class="warning">{escape(said)}</p>' for said in differences(study.cells.values())]
     if study.count("done") < len(study.keys):
         parts.append(_grid(study))
     return "".join(parts) + _failures(study)

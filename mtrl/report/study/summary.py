@@ -5,17 +5,20 @@ All else is "not distinguishable", with the differences that its interval still 
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from mtrl.report.study.against import ALONE, TaskDifference
+from mtrl.report.study.against import TaskDifference
 from mtrl.report.study.findings import Findings
 from mtrl.report.study.folder import Study
+from mtrl.report.study.kept import Change
 from mtrl.report.study.results import ConditionResult, MethodResult
 from mtrl.report.study.scores import FEW, mean_of
 from mtrl.report.study.series import mean_over_training
 from mtrl.report.study.stress import AxisResult
-from mtrl.report.study.words import change, signed, with_interval
+from mtrl.report.study.words import change, corrections, signed, with_interval
 from mtrl.report.words import listed, number
+from mtrl.study.methods import ALONE
+from mtrl.study.statistics.student import LEAST_SEEDS
 
 
 def summary(found: Findings) -> dict[str, list[str]]:
@@ -26,14 +29,16 @@ def summary(found: Findings) -> dict[str, list[str]]:
     told = {"": [*_seeds(found.results), *_scored(found.results)]}
     for axis in found.axes:
         told[""] += _axis(axis)
+    if len(found.conditions) > 1 and any(result.scored for result in found.results):
+        told[""].append(corrections(found.study))
     inner = {condition.name for axis in found.axes for condition in axis.conditions[1:-1]}
     for condition in found.conditions:
         result = condition.result
         if result.name in inner:
             continue
         points = (
-            [*_differences(result), *_leader(result), *_without_score(result)],
-            [*_sacrificed(result, condition.sacrificed)],
+            [*_differences(result), *_with_zeros(result), *_leader(result), *_without_score(result)],
+            [*_sacrificed(found.study, result, condition.sacrificed)],
             [*_transfer(result, condition.transferred)],
             [*_conflict(found.study, result)],
         )
@@ -55,8 +60,12 @@ def _seeds(results: Sequence[ConditionResult]) -> Iterator[str]:
     elif least < FEW:
         seeds = f"only {most}" if least == most else f"{least} to {most}"
         yield (
-            f"The methods have {seeds} seeds, which is few: intervals are wide, and only large differences can be told "
-            "apart."
+            f"The methods have {seeds} seeds, which is few: intervals are wide, and "
+            + (
+                f"with fewer than {LEAST_SEEDS} nothing is told apart."
+                if most < LEAST_SEEDS
+                else "only large differences can be told apart."
+            )
         )
 
 
@@ -77,7 +86,7 @@ def _differences(result: ConditionResult) -> Iterator[str]:
     tested = [(entry, entry.difference) for entry in result.methods.values() if entry.difference is not None]
     if not tested:
         if result.baseline is not None and len(result.scored) > 1:
-            yield f"No method shares two seeds with {result.baseline}, so none is compared with it."
+            yield f"No method shares {LEAST_SEEDS} seeds with {result.baseline}, so none is compared with it."
         return
     how = f" in mean score (paired by seed{_correction(len(tested), 'methods')})"
     for verdict in ("better", "worse"):
@@ -100,6 +109,19 @@ def _differences(result: ConditionResult) -> Iterator[str]:
     few = [entry.method for entry in result.scored if entry.standing == "too few seeds"]
     if few:
         yield f"Too few seeds in common with {result.baseline} to be compared: {listed(few)}."
+
+
+def _with_zeros(result: ConditionResult) -> Iterator[str]:
+    """What failed runs may hide."""
+    failed = {name for name, entry in result.methods.items() if entry.failed}
+    told = [
+        f"{name} {change(found.difference)}, {found.verdict}"
+        for name, found in result.failed_as_zero.items()
+        if name in failed or result.baseline in failed
+    ]
+    if told:
+        how = f"paired by seed{_correction(len(result.failed_as_zero), 'methods')}"
+        yield f"With failed runs counted as score 0, against {result.baseline} ({how}): {'; '.join(told)}."
 
 
 def _correction(count: int, what: str) -> str:
@@ -138,8 +160,9 @@ def _without_score(result: ConditionResult) -> Iterator[str]:
         yield f"Without a run that has all scores, and so in no comparison: {listed(named)}."
 
 
-def _sacrificed(result: ConditionResult, differences: list[TaskDifference]) -> Iterator[str]:
-    lost = [entry for entry in differences if entry.verdict == "worse" and entry.method != ALONE]
+def _sacrificed(study: Study, result: ConditionResult, differences: list[TaskDifference]) -> Iterator[str]:
+    alone = {method.name for method in study.methods if method.alone}
+    lost = [entry for entry in differences if entry.verdict == "worse" and entry.method not in alone]
     if lost:
         yield (
             f"Tasks that a method sacrifices (worse on them than {result.baseline}"
@@ -154,19 +177,28 @@ def _sacrificed(result: ConditionResult, differences: list[TaskDifference]) -> I
 
 
 def _transfer(result: ConditionResult, differences: list[TaskDifference]) -> Iterator[str]:
-    if not differences:
-        return
-    how = f" against agents that learn one task alone{_correction(len(differences), 'differences')}"
-    told = [entry for entry in differences if entry.verdict != "not distinguishable"]
-    if not told:
-        yield f"Transfer{how}: neither positive nor negative transfer is told apart on any task."
-        return
+    pure = [entry for entry in differences if entry.reference.transfer]
+    mixed = [entry for entry in differences if not entry.reference.transfer]
+    how = f"paired by seed{_correction(len(differences), 'differences')}"
+    if pure:
+        said = _gains_and_losses(result, pure, ("positive", "negative"))
+        alone = "agents that learn one task alone with the same settings"
+        yield f"Transfer against {alone} ({how}): {said or 'neither positive nor negative transfer is told apart'}."
+    if mixed:
+        said = _gains_and_losses(result, mixed, ("better", "worse"))
+        yield (
+            f"Against {ALONE} under the base settings ({how}), which is a matter of the methods' own settings too and "
+            f"not of transfer alone: {said or 'nothing is told apart on any task'}."
+        )
+
+
+def _gains_and_losses(result: ConditionResult, entries: Sequence[TaskDifference], kinds: tuple[str, str]) -> str:
     said = [
-        f"{kind}: {_by_method(entries, len(result.tasks))}"
-        for verdict, kind in (("better", "positive"), ("worse", "negative"))
-        if (entries := [entry for entry in told if entry.verdict == verdict])
+        f"{kind}: {_by_method(told, len(result.tasks))}"
+        for verdict, kind in zip(("better", "worse"), kinds, strict=True)
+        if (told := [entry for entry in entries if entry.verdict == verdict])
     ]
-    yield f"Transfer{how}: {'; '.join(said)}."
+    return "; ".join(said)
 
 
 def _by_method(entries: Sequence[TaskDifference], tasks: int) -> str:
@@ -182,23 +214,63 @@ def _by_method(entries: Sequence[TaskDifference], tasks: int) -> str:
 
 
 def _axis(axis: AxisResult) -> Iterator[str]:
-    tested = [(entry.method, entry.change) for entry in axis.kept if entry.change is not None]
-    if not tested:
-        return
-    first, last = axis.conditions[0].label, axis.conditions[-1].label
-    where = f"from {axis.axis} {first} to {last}"
-    how = f" (mean score, paired by seed{_correction(len(tested), 'methods')})"
-    for verdict, what in (("worse", "Score lost"), ("better", "Score gained")):
+    if axis.fewer and axis.courses:
+        flattered = "Failed runs are left out, which flatters a method that fails. " if axis.failed_as_zero else ""
+        yield f"Along {axis.axis}: {flattered}{axis.fewer}"
+    for how, courses in (
+        ("", [course.kept for course in axis.courses]),
+        ("failed runs counted as score 0, ", [course.failed_as_zero for course in axis.courses]),
+    ):
+        changes = [[(entry.method, entry.change) for entry in kept if entry.change is not None] for kept in courses]
+        against = [[(entry.method, entry.against) for entry in kept if entry.against is not None] for kept in courses]
+        base = axis.baseline
+        for course, moved, beside in zip(axis.courses, changes, against, strict=True):
+            where = f"from {axis.axis} {course.first.label} to {course.last.label}"
+            yield from _moved(
+                moved,
+                where=where,
+                how=f"{how or 'mean score, '}paired by seed{_over_courses(changes)}",
+                said={"worse": "Score lost", "better": "Score gained"},
+                same="No change told apart",
+            )
+            yield from _moved(
+                beside,
+                where=where,
+                how=f"its change minus that of {base}, {how}paired by seed{_over_courses(against)}",
+                said={"better": f"Comes off better than {base}", "worse": f"Comes off worse than {base}"},
+                same=f"Change not told apart from that of {base}",
+            )
+
+
+def _over_courses(tested: Sequence[Sequence[object]]) -> str:
+    count = sum(map(len, tested))
+    return _correction(count, "methods" if len(tested) == 1 else "methods under all conditions")
+
+
+def _moved(
+    tested: Sequence[tuple[str, Change]], *, where: str, how: str, said: Mapping[str, str], same: str
+) -> Iterator[str]:
+    """Changes in sentences.
+
+    Args:
+        tested: by method.
+        where: from which condition to which.
+        how: what is tested.
+        said: for the verdicts "better" and "worse", in the order in which they are told.
+        same: for those that are not told apart.
+    """
+    how = f" ({how})"
+    for verdict, what in said.items():
         moved = [(method, found.difference) for method, found in tested if found.verdict == verdict]
         moved.sort(key=lambda entry: -abs(entry[1].value))
         if moved:
             yield f"{what} {where}{how}: {listed([f'{method} {change(shown)}' for method, shown in moved])}."
             how = ""
-    same = [(method, found.difference) for method, found in tested if found.verdict == "not distinguishable"]
-    if same:
-        named = [f"{method} ({signed(shown.low)} to {signed(shown.high)})" for method, shown in same]
+    left = [(method, found.difference) for method, found in tested if found.verdict == "not distinguishable"]
+    if left:
+        named = [f"{method} ({signed(shown.low)} to {signed(shown.high)})" for method, shown in left]
         allow = "in brackets, what the 95% intervals allow, each taken alone"
-        yield f"No change told apart {where}{how}: {listed(named)}; {allow}."
+        yield f"{same} {where}{how}: {listed(named)}; {allow}."
 
 
 def _conflict(study: Study, result: ConditionResult) -> Iterator[str]:

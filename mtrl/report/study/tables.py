@@ -1,16 +1,17 @@
 """The tables of a study's page, each with the same numbers for its CSV file."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from mtrl.report.study.folder import Study
+from mtrl.report.study.kept import Change, Course, Kept
 from mtrl.report.study.numbers import Field, Numbers, bounds
 from mtrl.report.study.results import ConditionResult, MethodResult, Standing
 from mtrl.report.study.scores import finite, mean_of
-from mtrl.report.study.stress import AxisResult
 from mtrl.report.study.words import signed
 from mtrl.report.words import number
+from mtrl.study.statistics.comparisons import Difference
 from mtrl.study.statistics.estimate import Estimate
 
 _AGGREGATES = {"iqm": "IQM", "mean": "mean", "median": "median", "optimality-gap": "optimality gap (low is good)"}
@@ -66,6 +67,7 @@ def main_numbers(results: Sequence[ConditionResult]) -> Numbers:
             entry.difference.adjusted if entry.difference else None,
             entry.difference.pairs if entry.difference else None,
             entry.standing,
+            *_difference_with_zeros(result.failed_as_zero.get(entry.method)),
             entry.time_ratio,
             entry.update_rate,
             entry.memory,
@@ -81,60 +83,88 @@ def main_numbers(results: Sequence[ConditionResult]) -> Numbers:
     return Numbers(
         columns=[
             *("condition", "method", *named, "difference", "difference_low", "difference_high", "p_value"),
-            *("p_value_holm", "pairs", "verdict", "time_ratio", "updates_per_second", "peak_memory_mib", "parameters"),
+            *("p_value_holm", "pairs", "verdict", "difference_failed_as_0", "p_value_holm_failed_as_0"),
+            *("verdict_failed_as_0", "time_ratio", "updates_per_second", "peak_memory_mib", "parameters"),
             *("learning_rate", "seeds_done", "seeds_failed", "seeds_missing"),
         ],
         rows=rows,
     )
 
 
-def kept_table(result: AxisResult) -> str:
-    """What is left of each method's score at the axis' largest value."""
-    first, last = result.conditions[0].title, result.conditions[-1].title
+def _difference_with_zeros(difference: Difference | None) -> list[Field]:
+    """With a score of 0 for failed runs; nothing where none failed."""
+    return [None] * 3 if difference is None else [difference.difference.value, difference.adjusted, difference.verdict]
+
+
+def kept_table(study: Study, course: Course, entries: Sequence[Kept]) -> str:
+    """What is left of each method's score under a course's last condition.
+
+    Args:
+        entries: of the course, with or without failed runs.
+    """
+    first, last, base = course.first.title, course.last.title, study.baseline or "baseline"
     head = ["method", f"mean at {first}", f"mean at {last}", "share kept", "change", "told apart (Holm)"]
-    rows: list[tuple[str, list[Cell]]] = []
-    for entry in result.kept:
-        change = entry.change
-        verdict = {"better": "gains", "worse": "loses"}.get(change.verdict, change.verdict) if change else ""
-        kind = _KIND.get(change.verdict, "open") if change else "open"
-        rows.append(
-            (
-                entry.method,
-                [
-                    _estimate(entry.first),
-                    _estimate(entry.last),
-                    _estimate(entry.ratio),
-                    _estimate(change.difference if change else None, sign=True),
-                    (f'<span class="{kind}">{verdict}</span>' if change else "too few seeds", verdict),
-                ],
-            )
+    head += [f"change minus that of {base}", f"against {base} (Holm)", "seeds"]
+    rows: list[tuple[str, list[Cell]]] = [
+        (
+            entry.method,
+            [
+                _estimate(entry.first),
+                _estimate(entry.last),
+                _estimate(entry.ratio),
+                *_change(entry.change, {"better": "gains", "worse": "loses"}),
+                *([("–", None), ("baseline", "")] if entry.method == study.baseline else _change(entry.against, {})),
+                (f"{len(entry.seeds)} of {len(study.seeds)}", len(entry.seeds)),
+            ],
         )
+        for entry in entries
+    ]
     return sortable(head, rows)
 
 
-def kept_numbers(result: AxisResult) -> Numbers:
-    """The same as CSV."""
-    names = ("first", "last", "share_kept", "change")
+def _change(change: Change | None, words: Mapping[str, str]) -> list[Cell]:
+    """A change, and what may be said of it."""
+    if change is None:
+        return [_estimate(None), ("too few seeds", "")]
+    verdict = words.get(change.verdict, change.verdict)
+    told = f'<span class="{_KIND.get(change.verdict, "open")}">{verdict}</span>'
+    return [_estimate(change.difference, sign=True), (told, verdict)]
+
+
+def kept_numbers(courses: Sequence[Course]) -> Numbers:
+    """The same as CSV, of all courses of an axis."""
+    names = ("first", "last", "share_kept")
     return Numbers(
         columns=[
-            "method",
+            *("from", "to", "failed_runs", "method", "seeds"),
             *(f"{name}{end}" for name in names for end in ("", "_low", "_high")),
-            "p_value_holm",
-            "verdict",
+            *("change", "change_low", "change_high", "p_value_holm", "verdict"),
+            *("against", "against_low", "against_high", "against_p_value_holm", "against_verdict"),
         ],
         rows=[
             [
+                course.first.label,
+                course.last.label,
+                failed,
                 entry.method,
+                len(entry.seeds),
                 *bounds(entry.first),
                 *bounds(entry.last),
                 *bounds(entry.ratio),
-                *bounds(entry.change.difference if entry.change else None),
-                entry.change.adjusted if entry.change else None,
-                entry.change.verdict if entry.change else None,
+                *_change_numbers(entry.change),
+                *_change_numbers(entry.against),
             ]
-            for entry in result.kept
+            for course in courses
+            for failed, entries in (("left out", course.kept), ("score 0", course.failed_as_zero))
+            for entry in entries
         ],
     )
+
+
+def _change_numbers(change: Change | None) -> list[Field]:
+    if change is None:
+        return [None] * 5
+    return [*bounds(change.difference), change.adjusted, change.verdict]
 
 
 def returns(study: Study, result: ConditionResult) -> dict[str, dict[str, Estimate]]:

@@ -1,7 +1,7 @@
 """Numbers of a study in words: how much of the grid is there, whether the means were equal, differences with signs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mtrl.report.study.folder import Study
 from mtrl.report.study.results import ConditionResult
@@ -36,6 +36,20 @@ def strays(study: Study) -> str:
     )
 
 
+def corrections(study: Study) -> str:
+    """Over what verdicts are corrected, and over what they are not."""
+    said = (
+        "Holm's correction holds for each family of verdicts by itself: methods against the baseline, their tasks "
+        "against the baseline's, transfer."
+    )
+    if len(study.conditions) < 2:
+        return said
+    return (
+        f"{said} It also holds for each condition by itself, so that over {len(study.conditions)} conditions that many "
+        "times as many chance findings are to be expected; what is said along an axis is corrected over all of it."
+    )
+
+
 def fairness(results: Sequence[ConditionResult]) -> list[str]:
     """Whether the methods had the same means, as the results record them."""
     told = []
@@ -50,6 +64,25 @@ def fairness(results: Sequence[ConditionResult]) -> list[str]:
         elif values and len({method for _, method in values}) > 1:
             told.append(f"All have {values[0][0]:,} {what}.")
     return told
+
+
+def fewer_seeds(counts: Mapping[tuple[str, str], int], every: int) -> str:
+    """Which methods' numbers rest on fewer seeds than the study has, with a space before; empty: none.
+
+    Args:
+        counts: by method and task.
+        every: how many seeds the study has.
+    """
+    few: dict[str, set[int]] = {}
+    for (method, _), count in counts.items():
+        if count < every:
+            few.setdefault(method, set()).add(count)
+    named = [f"{method} {' or '.join(map(str, sorted(found)))}" for method, found in few.items()]
+    return (
+        f" Seeds in common, where they are fewer than {every}: {listed(named)}; failed runs are left out."
+        if few
+        else ""
+    )
 
 
 def signed(value: float, digits: int = 2) -> str:

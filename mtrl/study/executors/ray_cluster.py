@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 from mtrl.study.cell import run_stored
 from mtrl.study.executors.executor import lost
@@ -18,6 +19,7 @@ class Ray:
         cpus: processors of a cell.
     Raises:
         ImportError: Ray is not installed.
+        ValueError: no machine of the cluster has so much of a GPU: Ray would wait for one without end.
     """
 
     def __init__(self, address: str | None = None, *, gpus: float = 0.0, cpus: float = 1.0) -> None:
@@ -29,6 +31,15 @@ class Ray:
         self._started = not ray.is_initialized()
         if self._started:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        most = max((node["Resources"].get("GPU", 0.0) for node in nodes if node["Alive"]), default=0.0)
+        if gpus > most:
+            if self._started:
+                ray.shutdown()
+            raise ValueError(
+                f"--gpus {gpus:g}: expected a machine of the Ray cluster with as many GPUs, found at most {most:g} on "
+                "one; leave --gpus out, or name a cluster that has them with --address"
+            )
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         self.parallel = max(1, int(resources.get("CPU", 1) // cpus))
         # A cell that fails has a result that says so; one whose machine is lost goes on from its checkpoint.

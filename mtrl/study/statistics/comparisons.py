@@ -19,7 +19,7 @@ from mtrl.study.statistics.bootstrap import Interval, Resample, check_options, d
 from mtrl.study.statistics.estimate import Estimate
 from mtrl.study.statistics.holm import holm
 from mtrl.study.statistics.scores import Scores, TaskScores, checked_numbers, checked_scores, of_task, tasks_of
-from mtrl.study.statistics.student import paired_interval, welch_interval
+from mtrl.study.statistics.student import LEAST_SEEDS, paired_interval, welch_interval
 
 Verdict = Literal["better", "worse", "not distinguishable"]
 
@@ -105,7 +105,11 @@ def _superiority(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.f
 
 
 def paired_differences(
-    baseline: Mapping[int, ArrayLike], others: Mapping[str, Mapping[int, ArrayLike]], *, level: float = 0.05
+    baseline: Mapping[int, ArrayLike],
+    others: Mapping[str, Mapping[int, ArrayLike]],
+    *,
+    level: float = 0.05,
+    least: Mapping[str, float] = {},
 ) -> list[Difference]:
     """Each method against the baseline, by the mean score over tasks, in pairs of equal seeds.
 
@@ -113,12 +117,13 @@ def paired_differences(
         baseline: by seed, the scores of all tasks [task].
         others: by method, the same for the same tasks.
         level: how probable a single false verdict among all methods may be; the intervals are of confidence 1 - level.
+        least: by method, the standard deviation that a seed's difference has at least (see `student`).
     Returns:
-        In the order of `others`. Only seeds that both have count. With a single pair the interval is from minus
-        infinity to infinity and p is 1; without any the difference is NaN too. Such methods were not tested and do not
-        count for the correction. "better" and "worse" need an adjusted p of at most `level`, so an interval may exclude
-        0 where the verdict is "not distinguishable". With 5 pairs the mean difference has to be 1.24 of its standard
-        deviations over seeds even if there is a single method.
+        In the order of `others`. Only seeds that both have count. With fewer than `LEAST_SEEDS` pairs p is 1; with one
+        the interval is from minus infinity to infinity, without any the difference is NaN too. Such methods were not
+        tested and do not count for the correction. "better" and "worse" need an adjusted p of at most `level`, so an
+        interval may exclude 0 where the verdict is "not distinguishable". With 5 pairs the mean difference has to be
+        1.24 of its standard deviations over seeds even if there is a single method.
     Raises:
         ValueError: NaN or infinity, rows of different lengths, or a level that is not between 0 and 1.
     """
@@ -132,13 +137,16 @@ def paired_differences(
             raise ValueError(f"method {method}: expected scores of the baseline's {tasks} tasks, found {count}")
         seeds = [seed for seed in means if seed in ours]
         estimate, p_value = paired_interval(
-            [ours[seed] for seed in seeds], [means[seed] for seed in seeds], confidence=1.0 - level
+            [ours[seed] for seed in seeds],
+            [means[seed] for seed in seeds],
+            confidence=1.0 - level,
+            least=least.get(method, 0.0),
         )
-        found.append((method, estimate, p_value, len(seeds)))
-    tested = [p_value for _, _, p_value, pairs in found if pairs >= 2]
+        found.append((method, estimate, p_value if len(seeds) >= LEAST_SEEDS else 1.0, len(seeds)))
+    tested = [p_value for _, _, p_value, pairs in found if pairs >= LEAST_SEEDS]
     corrected = iter(holm(tested).tolist())
     return [
-        _difference(method, estimate, p_value, next(corrected) if pairs >= 2 else 1.0, pairs, level)
+        _difference(method, estimate, p_value, next(corrected) if pairs >= LEAST_SEEDS else 1.0, pairs, level)
         for method, estimate, p_value, pairs in found
     ]
 
@@ -166,7 +174,8 @@ def transfer(method: TaskScores, alone: TaskScores, *, confidence: float = 0.95)
 
     The difference of the mean scores over seeds with Welch's t-interval. Not paired: an agent that learns alone has
     another network and other experience, so a seed in common says little, and each side may have seeds that the other
-    lacks. If equal seeds do go together, the interval is too wide rather than too narrow.
+    lacks. If equal seeds do go together, the interval is too wide rather than too narrow. (The report of a study pairs
+    them: there a seed draws the same factors and tasks for both, and both are evaluated on the same instances.)
 
     Args:
         method: by seed, then by task, the scores of multi-task runs; None: no score.

@@ -16,7 +16,7 @@ from scipy.spatial.distance import squareform
 from mtrl.study.statistics.holm import holm
 from mtrl.study.statistics.leaf_order import leaf_order
 from mtrl.study.statistics.scores import TaskScores, checked_numbers, of_task, tasks_of
-from mtrl.study.statistics.student import paired_interval
+from mtrl.study.statistics.student import LEAST_SEEDS, paired_interval
 
 _TOLERANCE = 1e-4
 """By how much a cosine may be beyond ±1, or differ from its mirror image: records are rounded."""
@@ -152,7 +152,7 @@ def sacrificed(method_scores: TaskScores, baseline_scores: TaskScores, *, level:
         baseline_scores: the same.
         level: between 0 and 1.
     Returns:
-        The greatest loss first; empty also where no task has two seeds in common, so "none" is not "none was harmed".
+        The greatest loss first; empty also where no task has three seeds in common, so "none" is not "none was harmed".
     Raises:
         ValueError: a score is NaN or infinite, or the level is out of range.
     """
@@ -162,7 +162,7 @@ def sacrificed(method_scores: TaskScores, baseline_scores: TaskScores, *, level:
     for task in tasks_of(baseline_scores):
         ours, theirs = of_task(method_scores, task), of_task(baseline_scores, task)
         seeds = [seed for seed in theirs if seed in ours]
-        if len(seeds) >= 2:
+        if len(seeds) >= LEAST_SEEDS:
             estimate, p_value = paired_interval([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
             tested.append((task, estimate.value, p_value))
     adjusted = holm([p_value for _, _, p_value in tested])

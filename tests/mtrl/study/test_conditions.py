@@ -35,7 +35,7 @@ def test_which_task_has_which_factor_depends_on_the_seed_alone() -> None:
 def test_more_tasks_have_those_of_fewer() -> None:
     few, many = (set(number_of_tasks(n).settings_of(5, TASKS)["play.only"]) for n in (2, 3))
     assert few < many and len(many) == 3
-    with pytest.raises(ValueError, match="tasks: the suite has 4, found 5"):
+    with pytest.raises(ValueError, match="tasks: there are 4, found 5"):
         number_of_tasks(5).settings_of(0, TASKS)
 
 
@@ -44,6 +44,12 @@ def test_the_others_are_the_same_for_every_seed() -> None:
     assert mix("like", ["a", "b"]).settings_of(1, TASKS) == {"play.only": ("a", "b")}
     assert scales({"a": 5.0}).settings_of(2, TASKS) == {"play.reward_scales": {"a": 5.0}}
     assert PLAIN.settings_of(0, TASKS) == {}
+
+
+def test_names_of_scales_are_short_and_differ() -> None:
+    tasks = [f"popgym:Task{place}" for place in range(30)]
+    names = {scales({**dict.fromkeys(tasks, 2.0), tasks[-1]: factor}).name for factor in (1.0, 2.0, 3.0)}
+    assert len(names) == 3 and all(re.fullmatch(r"[a-zA-Z0-9_.+-]{1,100}", name) for name in names)
 
 
 def test_ratios_below_one_are_refused() -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,9 +20,10 @@ from mtrl.study.executors import make_executor
 from mtrl.study.executors.here import Here
 from mtrl.study.executors.processes import Processes
 from mtrl.study.folder import RESULTS, TUNING, StudyFolder
+from mtrl.study.provenance import commit, differences
 from mtrl.study.result import Result
 from mtrl.study.runner import Begun, run_study
-from mtrl.study.study import Cell, Study
+from mtrl.study.study import TUNING_SEED, Cell, Study, StudyError
 from tests.mtrl.study.builders import TINY, study
 
 COSTS = ("seconds", "processor_seconds", "peak_memory_mib")
@@ -55,6 +57,13 @@ def test_a_result_has_all_that_a_report_needs(here: list[Result]) -> None:
     assert {"low", "high", "mean", "std"} == set(first["learning"][-1]["target"]["RepeatFirstEasy"])
     assert 0 <= first["learning"][-1]["imitated"]["RepeatFirstEasy"] <= 1
     assert first["conflict"]["tasks"] == ["RepeatFirstEasy"] and first["conflict"]["over_time"]
+
+
+def test_a_result_says_of_what_make_it_is(here: list[Result]) -> None:
+    told = [result["provenance"] for result in here]
+    assert len({entry["common"] for entry in told}) == 1 and {entry["commit"] for entry in told} == {commit()}
+    assert len({entry["configuration"] for entry in told}) == len(told)  # another method or seed
+    assert not differences(here)
 
 
 def test_methods_have_the_same_size_steps_and_updates(here: list[Result]) -> None:
@@ -101,6 +110,20 @@ def test_a_cell_that_was_stopped_goes_on_and_ends_with_the_same_bits(here: list[
     assert not list(place.glob("run/checkpoints/replay/*"))
 
 
+def test_a_cell_that_was_begun_with_other_checkpoints_goes_on(here: list[Result], tmp_path: Path) -> None:
+    """As a study of an earlier version: what is there is not thrown away."""
+    asked = StudyFolder(tmp_path).open(study(seeds=(0,), methods=study("mean").methods))
+    cell = Cell("plain", "mean", 0)
+    run_cell(asked, tmp_path, cell)
+    settings = tmp_path / cell.folder / "run" / "config.json"
+    tree = json.loads(settings.read_text())
+    tree["loop"]["checkpoint_every"] = 400
+    settings.write_text(json.dumps(tree))
+    trained = (settings.parent / "metrics.jsonl").stat().st_mtime_ns
+    assert bare(run_cell(asked, tmp_path, cell)) == bare(here[0])
+    assert (settings.parent / "metrics.jsonl").stat().st_mtime_ns == trained
+
+
 def when_running(folder: Path, cells: Sequence[Cell], then: Callable[[], object]) -> None:
     """Do something, in a thread, as soon as all of these cells train."""
 
@@ -137,10 +160,10 @@ def test_a_failure_is_a_result_and_the_others_go_on(tmp_path: Path, monkeypatch:
 
     right = module._run
 
-    def sometimes(config: Any, folder: Path, trials: int) -> Result:
+    def sometimes(config: Any, folder: Path, trials: int, evaluation_seed: int) -> Result:
         if config.conflict.strategy == "pcgrad":
             raise RuntimeError("the losses are NaN")
-        return right(config, folder, trials)
+        return right(config, folder, trials, evaluation_seed)
 
     monkeypatch.setattr(module, "_run", sometimes)
     folder = StudyFolder(tmp_path)
@@ -184,6 +207,66 @@ def test_the_search_gives_each_method_its_settings_before_its_cells_run(tmp_path
     assert found == {("mean", 1e-3), ("pcgrad", 1e-4)}
 
 
+class Failing:
+    """Runs fail as often as it is told; those that do not score by their learning rate."""
+
+    parallel = 1
+
+    def __init__(self, *rates: float) -> None:
+        self.rates, self.ran = rates, list[Cell]()
+
+    def run(self, study: Study, folder: Path, cells: Sequence[Cell]) -> Generator[tuple[Cell, Result], None, None]:
+        for cell in cells:
+            self.ran.append(cell)
+            rate = dict(cell.choice)["update.learning_rate"]
+            if cell.seed == TUNING_SEED and rate in self.rates:
+                yield cell, {**cell.named, "status": "failed", "error": "its process was killed"}
+            else:
+                yield cell, {**cell.named, "status": "done", "error": None, "evaluation": {"score": rate, "tasks": {}}}
+
+
+def test_a_run_of_the_search_that_failed_is_told_and_tried_again_on_request(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    asked = folder.open(study("mean", seeds=(0,), search={"update.learning_rate": (1e-2, 1e-3)}))
+    assert not list(Here().run(asked, tmp_path, []))
+    list(run_study(asked, folder, Failing(1e-2)))
+    assert folder.failures() == [f"plain, mean, seed {TUNING_SEED}, learning_rate 0.01: its process was killed"]
+    assert [result["choice"] for result in folder.results()] == [{"update.learning_rate": 1e-3}]
+    assert not folder.untuned(asked)
+    again = Failing()
+    list(run_study(asked, folder, again, retry_failed=True))
+    assert [dict(cell.choice) for cell in again.ran] == [{"update.learning_rate": 1e-2}]
+    assert not folder.failures()
+
+
+def test_a_method_whose_search_failed_altogether_gets_no_settings_by_chance(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    asked = folder.open(study("mean", seeds=(0,), search={"update.learning_rate": (1e-2, 1e-3)}))
+    with pytest.raises(StudyError, match=r"found none for mean \(its process was killed\): .* --retry-failed"):
+        list(run_study(asked, folder, Failing(1e-2, 1e-3)))
+    assert not folder.results()
+    with pytest.raises(StudyError, match="found none for mean"):
+        list(run_study(asked, folder, Failing()))
+    list(run_study(asked, folder, Failing(), retry_failed=True))
+    assert [result["choice"] for result in folder.results()] == [{"update.learning_rate": 1e-2}]
+
+
+def test_the_search_is_evaluated_on_other_instances_than_the_cells(tmp_path: Path) -> None:
+    """Also where a run was evaluated before on those of the cells; it is not trained again."""
+    asked = StudyFolder(tmp_path).open(study("mean", seeds=(0,), search={"update.learning_rate": (1e-3,)}))
+    (tuning,) = asked.tuning_cells()
+    found = run_cell(asked, tmp_path, tuning)
+    assert found["evaluation_seed"] == TUNING_SEED
+    stored = tmp_path / tuning.folder / "run" / "evaluation.json"
+    assert json.loads(stored.read_text())["seed"] == TUNING_SEED
+    stored.write_text(json.dumps({**json.loads(stored.read_text()), "seed": 0}))
+    again = run_cell(asked, tmp_path, tuning)
+    assert json.loads(stored.read_text())["seed"] == TUNING_SEED and again["processor_seconds"] is None
+    assert bare(again) == bare(found)
+    cell = Cell("plain", "mean", 0, tuning.choice)
+    assert asked.evaluation_seed(cell) == 0
+
+
 def test_one_agent_a_task_has_the_scores_of_all_and_the_cost_of_all(tmp_path: Path) -> None:
     two = {**TINY, "play.only": ("RepeatFirstEasy", "RepeatPreviousEasy")}
     asked = StudyFolder(tmp_path).open(study("mean", "single-task", suite="popgym-quick", seeds=(0,), settings=two))
@@ -203,6 +286,30 @@ def test_what_ray_needs_is_said_where_it_is_missing(monkeypatch: Any) -> None:
         make_executor("ray")
     with pytest.raises(ImportError, match=r"pip install 'gradient-conflict\[slurm\]'"):
         make_executor("slurm")
+
+
+@pytest.mark.parametrize(("asked", "there", "enough"), [(0.25, 0.0, False), (2.0, 1.0, False), (0.25, 1.0, True)])
+def test_a_cluster_without_the_gpus_that_are_asked_for_is_refused(
+    asked: float, there: float, enough: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray itself would wait for them without end; two machines with a GPU each have no two for one cell."""
+    machine = {"Alive": True, "Resources": {"CPU": 2.0, **({"GPU": there} if there else {})}}
+    ended: list[bool] = []
+    ray = SimpleNamespace(
+        is_initialized=lambda: False,
+        init=lambda **options: None,
+        shutdown=lambda: ended.append(True),
+        nodes=lambda: [machine, machine, {"Alive": False, "Resources": {"GPU": 8.0}}],
+        cluster_resources=lambda: {"CPU": 4.0, "GPU": 2 * there},
+        remote=lambda **options: lambda function: function,
+    )
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    if enough:
+        assert make_executor("ray", gpus=asked).parallel == 4 and not ended
+        return
+    with pytest.raises(ValueError, match=rf"--gpus {asked:g}: expected a machine .* found at most {there:g} on one"):
+        make_executor("ray", gpus=asked)
+    assert ended == [True]
 
 
 def test_processor_time_is_told_of_runs_that_were_not_interrupted(here: list[Result]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mtrl.presets import preset
-from mtrl.study.conditions import PLAIN, spread, width
+from mtrl.study.conditions import PLAIN, drawn_order, frequency, number_of_tasks, spread, width
 from mtrl.study.folder import TUNING, StudyFolder, best_choices
 from mtrl.study.methods import Method, find_method
 from mtrl.study.study import Cell, Study, StudyError, check_study, extended, from_json, shortened, to_json
@@ -25,11 +25,40 @@ def test_all_cells_share_everything_but_what_they_are_about() -> None:
     assert one.learning != other.learning and one.loop.seed == 3 and one.loop.steps == 40_000
 
 
+def test_ppo_has_its_own_defaults_beside_methods_that_learn_from_a_replay() -> None:
+    both = dataclasses.replace(QUICK, methods=(find_method("mean"), find_method("ppo")))
+    usual, ppo = (both.config(Cell("plain", method, 0)) for method in ("mean", "ppo"))
+    assert ppo.learning.on_policy and ppo.loop == usual.loop and ppo.agent.width == usual.agent.width
+    assert (ppo.collect.slots, ppo.learning.discounts) == (64, (0.99,)) and usual.collect.slots == 16
+    said = dataclasses.replace(both, settings={"collect.slots": 32, "collect.steps_per_update": 32})
+    assert said.config(Cell("plain", "ppo", 0)).collect.slots == 32
+
+
 def test_a_shorter_run_explores_in_proportion() -> None:
     whole, half = preset("popgym-quick"), shortened(preset("popgym-quick"), 100_000)
     assert half.collect.explore_steps * 2 == whole.collect.explore_steps
     assert half.collect.start_steps * 2 == whole.collect.start_steps
     assert shortened(whole, 400_000).collect.start_steps == whole.collect.start_steps
+
+
+def test_what_a_condition_draws_is_drawn_over_the_tasks_that_are_played() -> None:
+    """Otherwise tasks that nobody plays take factors, and those that remain are less far apart than the ratio says."""
+    three = ("PositionOnlyCartPoleEasy", "RepeatFirstEasy", "HigherLowerEasy")
+    grid = dataclasses.replace(
+        QUICK, settings={"play.only": three}, conditions=(spread(1000.0), number_of_tasks(2), frequency(10.0))
+    )
+    for seed in range(6):
+        play = grid.config(Cell("spread-1000", "mean", seed)).play
+        order = drawn_order(three, seed)  # as the report puts the factors to the tasks that it finds evaluated
+        assert play.only == three and sorted(order, key=play.reward_scales.__getitem__) == order
+        assert max(play.reward_scales.values()) / min(play.reward_scales.values()) == pytest.approx(1000.0)
+        assert set(grid.config(Cell("frequency-10", "mean", seed)).play.weights) == set(three)
+        assert grid.config(Cell("tasks-2", "mean", seed)).play.only == tuple(order[:2])
+
+
+def test_a_cell_that_is_stopped_loses_no_more_than_a_sixteenth() -> None:
+    loop = QUICK.config(Cell("plain", "mean", 0)).loop
+    assert loop.checkpoint_every * 16 == loop.steps
 
 
 def test_agents_of_single_tasks_share_the_steps() -> None:

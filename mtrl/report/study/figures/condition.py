@@ -2,7 +2,7 @@
 
 import re
 
-from mtrl.report.study.against import ALONE
+from mtrl.report.study.against import TaskDifference
 from mtrl.report.study.figures.adaptation import adaptation_figure
 from mtrl.report.study.figures.conflict import conflict_figure, cosine_figure
 from mtrl.report.study.figures.curves import curves_figure
@@ -12,6 +12,25 @@ from mtrl.report.study.figures.scores import aggregates_figure, improvement_figu
 from mtrl.report.study.figures.tasks import differences_figure, tasks_figure
 from mtrl.report.study.findings import ConditionFindings
 from mtrl.report.study.folder import Study
+from mtrl.report.words import listed
+from mtrl.study.methods import ALONE
+
+_NOT_ALONE = "Learning together, against learning alone"
+
+
+def _transfer_caption(differences: list[TaskDifference]) -> str:
+    caption = (
+        "Score of the agent that learns all tasks, minus that of agents that learn this task alone (the axis names the "
+        "method), paired by seed."
+    )
+    other = list(dict.fromkeys(entry.method for entry in differences if not entry.reference.transfer))
+    if other:
+        caption += (
+            f" Of {listed(other)} the study has no such agents with the same settings: they are compared with "
+            f"{ALONE} under the base settings, so that their panels show what their own settings do as well, and not "
+            "transfer alone."
+        )
+    return caption
 
 
 def condition_figures(study: Study, found: ConditionFindings) -> list[StudyFigure]:
@@ -29,10 +48,8 @@ def condition_figures(study: Study, found: ConditionFindings) -> list[StudyFigur
             result,
             found.transferred,
             f"transfer{end}",
-            title="Transfer",
-            caption="Score of the agent that learns all tasks, minus that of agents that learn this task alone (seeds "
-            "not paired).",
-            label=f"score − {ALONE}",
+            title="Transfer" if all(entry.reference.transfer for entry in found.transferred) else _NOT_ALONE,
+            caption=_transfer_caption(found.transferred),
         ),
         cosine_figure(study, result.name, f"cosine{end}"),
         conflict_figure(study, result.name, f"conflict{end}"),
@@ -43,7 +60,6 @@ def condition_figures(study: Study, found: ConditionFindings) -> list[StudyFigur
             title="Which tasks a method sacrifices",
             caption=f"Score on each task minus that of {study.baseline}, paired by seed; left of 0 the method is the "
             "worse one.",
-            label=f"score − {study.baseline}",
         ),
         imitated_figure(study, result.name, f"imitated{end}"),
         norms_figure(study, result.name, f"norms{end}"),

@@ -20,7 +20,7 @@ _AXES = {"steps": "environment steps", "updates": "updates", "seconds": "wall-cl
 
 def curves_figure(study: Study, result: ConditionResult, name: str) -> StudyFigure | None:
     """The mean score of every method during training."""
-    found = {method: score_curve(study, result.name, method, result.tasks) for method in study.method_names}
+    found = {method: score_curve(study, result.name, method, result.seed_tasks) for method in study.method_names}
     curves = {method: curve for method, curve in found.items() if curve is not None}
     if not curves:
         return None

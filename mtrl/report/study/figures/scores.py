@@ -35,6 +35,8 @@ def aggregates_figure(result: ConditionResult, name: str) -> StudyFigure | None:
     if not scored:
         return None
     styles = method_styles(list(result.methods), result.baseline)
+    names = ["mean"] if result.drawn else list(AGGREGATE_NAMES)
+    own_tasks = " Every seed has tasks of its own, so there is only the mean of their means." if result.drawn else ""
 
     def draw(aggregate: str) -> Callable[[Axes], None]:
         # A method that diverged would push all others into a corner.
@@ -70,10 +72,10 @@ def aggregates_figure(result: ConditionResult, name: str) -> StudyFigure | None:
             "CSV). "
             "Interquartile mean: of the middle half of all seeds and tasks. Median: over tasks, of the mean over "
             "seeds. Optimality gap: how much is missing to a score of 1, where scores above 1 make up for nothing. "
-            "A method with one seed has no interval. Arrows: beyond the axis.",
+            f"A method with one seed has no interval. Arrows: beyond the axis.{own_tasks}",
             panels=[
-                Panel(draw=draw(aggregate), title=title, width=2.9, height=height)
-                for aggregate, title in AGGREGATE_NAMES.items()
+                Panel(draw=draw(aggregate), title=AGGREGATE_NAMES[aggregate], width=2.9, height=height)
+                for aggregate in names
             ],
         ),
         styles=styles,
@@ -84,11 +86,11 @@ def aggregates_figure(result: ConditionResult, name: str) -> StudyFigure | None:
                     entry.method,
                     aggregate,
                     *bounds(entry.aggregates[aggregate]),
-                    *bounds(bootstrap(matrix(entry.rows), AGGREGATES[aggregate]))[1:],
+                    *([None] * 2 if result.drawn else bounds(bootstrap(matrix(entry.rows), AGGREGATES[aggregate]))[1:]),
                     len(entry.rows),
                 )
                 for entry in scored
-                for aggregate in AGGREGATE_NAMES
+                for aggregate in names
             ],
         ),
     )
@@ -97,7 +99,7 @@ def aggregates_figure(result: ConditionResult, name: str) -> StudyFigure | None:
 def profile_figure(result: ConditionResult, name: str) -> StudyFigure | None:
     """Share of seeds and tasks above every score."""
     scored = [entry for entry in result.scored if len(entry.rows) > 1]
-    if not scored:
+    if not scored or result.drawn:
         return None
     styles = method_styles(list(result.methods), result.baseline)
     every = np.concatenate([matrix(entry.rows).ravel() for entry in scored])
@@ -176,8 +178,9 @@ def improvement_figure(result: ConditionResult, name: str) -> StudyFigure | None
 
 
 def by_iqm(result: ConditionResult) -> list[MethodResult]:
-    """Methods with scores, the highest interquartile mean first."""
-    return sorted(result.scored, key=lambda entry: -entry.aggregates["iqm"].value)
+    """Methods with scores, the highest interquartile mean first, or mean where seeds have tasks of their own."""
+    which = "mean" if result.drawn else "iqm"
+    return sorted(result.scored, key=lambda entry: -entry.aggregates[which].value)
 
 
 def rows_height(count: int) -> float:

@@ -1,5 +1,6 @@
 """Scores against the values of an axis, such as the spread of the reward scales: over all tasks, and task by task."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,13 +12,13 @@ from mtrl.report.marks import end_labels
 from mtrl.report.study.figures.figure import StudyFigure, groups, numbered
 from mtrl.report.study.folder import Study
 from mtrl.report.study.numbers import Field, Numbers, bounds
-from mtrl.report.study.stress import AxisResult
+from mtrl.report.study.stress import AxisResult, Point
 from mtrl.report.words import number
-from mtrl.study.statistics.estimate import Estimate
 
 _FLOOR = -0.5
 """Lower scores are not drawn: a method that diverged would press all others flat."""
-Points = Mapping[str, Sequence[Estimate | None]]
+_NONE = Point(math.nan, math.nan, math.nan, 0)
+Points = Mapping[str, Sequence[Point | None]]
 
 
 def axis_figures(study: Study, result: AxisResult) -> list[StudyFigure]:
@@ -37,9 +38,9 @@ def _overall(study: Study, result: AxisResult) -> StudyFigure:
         chart=Chart(
             name=f"axis-{result.axis}",
             title=f"Score against {result.axis}",
-            caption=f"Mean normalised score over the {len(result.tasks)} tasks that every condition has, with 95% "
-            "t-intervals over seeds (points stand a little apart so that intervals can be told "
-            f"from each other).{_floor_note(result.scores)}",
+            caption=f"Mean normalised score over {_which_tasks(result)}, with 95% t-intervals over seeds "
+            "(points stand a little apart so that intervals can be told from each other)."
+            f"{_notes(result, result.scores)}",
             panels=[
                 Panel(
                     draw=_draw(study, result, result.scores, methods, height=3.4, named=True),
@@ -53,8 +54,8 @@ def _overall(study: Study, result: AxisResult) -> StudyFigure:
         ),
         styles=method_styles(study.method_names, study.baseline),
         numbers=Numbers(
-            columns=(result.axis, "method", "score", "low", "high"),
-            rows=_rows(result, result.scores),
+            columns=(*_columns(result), "score_failed_as_0", "verdict_holm_over_the_axis"),
+            rows=_overall_rows(result),
         ),
     )
 
@@ -97,7 +98,7 @@ def _panels(study: Study, result: AxisResult, parts: Mapping[str, Points]) -> Ch
     return Chart(
         name="",
         title="",
-        caption=_floor_note(*parts.values()),
+        caption=_notes(result, *parts.values()),
         panels=[
             Panel(
                 draw=_draw(study, result, points, methods, height=2.0, named=False),
@@ -112,7 +113,35 @@ def _panels(study: Study, result: AxisResult, parts: Mapping[str, Points]) -> Ch
 
 def _numbers(result: AxisResult, kind: str, parts: Mapping[str, Points]) -> Numbers:
     rows: list[list[Field]] = [[part, *row] for part, points in parts.items() for row in _rows(result, points)]
-    return Numbers(columns=(kind, result.axis, "method", "score", "low", "high"), rows=rows)
+    return Numbers(columns=(kind, *_columns(result)), rows=rows)
+
+
+def _columns(result: AxisResult) -> tuple[str, ...]:
+    return result.axis, "method", "score", "low", "high", "seeds"
+
+
+def _overall_rows(result: AxisResult) -> list[list[Field]]:
+    """Those of `_rows`, with the score where failed runs count as 0, and how the method stands to the baseline; also of
+    points all of whose runs failed."""
+    return [
+        [
+            condition.value,
+            method,
+            *bounds(point),
+            point.seeds if point else 0,
+            (as_zero or point or _NONE).value,
+            verdict,
+        ]
+        for method, series in result.scores.items()
+        for condition, point, as_zero, verdict in zip(
+            result.conditions,
+            series,
+            result.failed_as_zero.get(method, [None] * len(series)),
+            result.against[method],
+            strict=True,
+        )
+        if point or as_zero
+    ]
 
 
 def _draw(
@@ -163,7 +192,7 @@ def _draw(
     return panel
 
 
-def _last(points: Sequence[Estimate | None]) -> tuple[int, Estimate] | None:
+def _last(points: Sequence[Point | None]) -> tuple[int, Point] | None:
     known_points = [(at, point) for at, point in enumerate(points) if point is not None]
     return known_points[-1] if known_points else None
 
@@ -174,9 +203,16 @@ def _described(axis: str, log: bool) -> str:
         "frequency": "unevenness of the tasks' frequency",
         "tasks": "number of tasks",
         "width": "width of the network",
+        "scales": "scaled tasks, with their factors",
         "mix": "mix of tasks",
     }.get(axis, axis)
     return f"{name} (logarithmic)" if log else name
+
+
+def _which_tasks(result: AxisResult) -> str:
+    if result.drawn:
+        return f"the tasks that a seed has under every condition ({result.drawn}; every seed draws its own)"
+    return f"the {len(result.tasks)} tasks that every condition has"
 
 
 def _present(points: Points) -> list[str]:
@@ -185,11 +221,17 @@ def _present(points: Points) -> list[str]:
 
 def _rows(result: AxisResult, points: Points) -> list[list[Field]]:
     return [
-        [condition.value, method, *bounds(point)]
+        [condition.value, method, *bounds(point), point.seeds]
         for method, series in points.items()
         for condition, point in zip(result.conditions, series, strict=True)
         if point is not None
     ]
+
+
+def _notes(result: AxisResult, *points: Points) -> str:
+    """What is not drawn, and what rests on fewer seeds; with a space before."""
+    failed = " Failed runs are left out." if result.failed_as_zero else ""
+    return f"{_floor_note(*points)}{failed}{' ' + result.fewer if result.fewer else ''}"
 
 
 def _floor_note(*points: Points) -> str:

@@ -14,7 +14,8 @@ from mtrl.report.study.figures.figure import StudyFigure
 from mtrl.report.study.figures.scores import by_iqm, rows_height
 from mtrl.report.study.numbers import Field, Numbers, bounds
 from mtrl.report.study.results import ConditionResult
-from mtrl.report.study.scores import matrix, mean_of
+from mtrl.report.study.scores import mean_of_rows, of_task
+from mtrl.report.study.words import fewer_seeds
 from mtrl.report.words import number
 
 _STYLES = {
@@ -30,17 +31,18 @@ def tasks_figure(result: ConditionResult, name: str) -> StudyFigure | None:
     if not scored:
         return None
     methods, tasks = [entry.method for entry in scored], result.tasks
-    values = np.stack([matrix(entry.rows).mean(axis=0) for entry in scored], axis=1)
+    found = [[mean_of_rows(of_task(entry.rows, task)) for entry in scored] for task in tasks]
+    values = np.array([[shown.value for shown in row] for row in found])
     colours = colormaps["cividis"]
 
     def draw(axes: Axes) -> None:
-        shown = np.clip(values, 0.0, 1.0)
+        shown = np.clip(np.nan_to_num(values), 0.0, 1.0)
         axes.pcolormesh(shown, cmap=colours, vmin=0.0, vmax=1.0, edgecolors=PAPER, linewidth=1.5)
         for row, column in np.ndindex(*values.shape):
             axes.text(
                 column + 0.5,
                 row + 0.5,
-                number(float(values[row, column])),
+                number(float(values[row, column])) if math.isfinite(values[row, column]) else "–",
                 ha="center",
                 va="center",
                 fontsize=8,
@@ -68,14 +70,9 @@ def tasks_figure(result: ConditionResult, name: str) -> StudyFigure | None:
         numbers=Numbers(
             columns=("task", "method", "score", "low", "high", "seeds"),
             rows=[
-                (
-                    task,
-                    entry.method,
-                    *bounds(mean_of(float(row[place]) for row in entry.rows.values())),
-                    len(entry.rows),
-                )
-                for place, task in enumerate(tasks)
-                for entry in scored
+                (task, entry.method, *bounds(shown), len(of_task(entry.rows, task)))
+                for task, row in zip(tasks, found, strict=True)
+                for entry, shown in zip(scored, row, strict=True)
             ],
         ),
     )
@@ -88,9 +85,9 @@ def _light(colour: tuple[float, float, float, float]) -> bool:
 
 
 def differences_figure(
-    result: ConditionResult, differences: list[TaskDifference], name: str, *, title: str, caption: str, label: str
+    result: ConditionResult, differences: list[TaskDifference], name: str, *, title: str, caption: str
 ) -> StudyFigure | None:
-    """A panel a method: its difference from a reference method on every task.
+    """A panel a method: its difference from its reference on every task.
 
     Args:
         result: of the condition.
@@ -98,11 +95,10 @@ def differences_figure(
         name: of the files.
         title: of the chart.
         caption: what the reference means; how to read intervals and colours follows it.
-        label: of the x axis.
     """
     if not differences:
         return None
-    methods = list(dict.fromkeys(entry.method for entry in differences))
+    methods = {entry.method: entry.reference for entry in differences}
     # A method that diverged would press all others onto the line.
     near = [entry.difference for entry in differences if abs(entry.difference.value) <= 1.0]
     reach = [abs(v) for shown in near for v in (shown.value, shown.low, shown.high) if math.isfinite(v)]
@@ -125,12 +121,23 @@ def differences_figure(
                     limits=(-limit, limit),
                     filled=told_apart,
                 )
-            axes.set(xlim=(-1.02 * limit, 1.02 * limit), xlabel=label)
+            axes.set(xlim=(-1.02 * limit, 1.02 * limit), xlabel=f"score − {methods[method].method}")
 
         return panel
 
+    every = max(len(own.done) + len(own.failed) + len(own.missing) for own in result.methods.values())
+    few = fewer_seeds({(entry.method, entry.task): len(entry.seeds) for entry in differences}, every)
     rows: list[list[Field]] = [
-        [entry.method, entry.task, *bounds(entry.difference), entry.verdict] for entry in differences
+        [
+            entry.method,
+            entry.task,
+            *bounds(entry.difference),
+            entry.verdict,
+            entry.reference.method,
+            "yes" if entry.reference.transfer else "no",
+            len(entry.seeds),
+        ]
+        for entry in differences
     ]
     return StudyFigure(
         chart=Chart(
@@ -138,12 +145,16 @@ def differences_figure(
             title=title,
             caption=f"{caption} Bars: 95% intervals of each difference by itself. Filled points: told apart from 0 "
             f"after Holm's correction for all {len(differences)} differences of this chart (green circles: better; "
-            "orange diamonds: worse); hollow grey points: not distinguishable. Arrows: beyond the axis.",
+            "orange diamonds: worse); hollow grey points: not distinguishable. Arrows: beyond the "
+            f"axis.{few}",
             panels=[
                 Panel(draw=draw(method), title=method, width=4.0, height=rows_height(len(result.tasks)))
                 for method in methods
             ],
         ),
         styles={},
-        numbers=Numbers(columns=("method", "task", "difference", "low", "high", "verdict_holm"), rows=rows),
+        numbers=Numbers(
+            columns=("method", "task", "difference", "low", "high", "verdict_holm", "minus", "transfer_alone", "seeds"),
+            rows=rows,
+        ),
     )

@@ -8,11 +8,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mtrl.report.study.folder import Study, load_study
+
 Record = dict[str, Any]
 
 TASKS = ("RepeatFirstEasy", "HigherLowerEasy", "CartPoleEasy", "BanditEasy")
 UNSCORED = "my:NewTask"
 """A task for which no reference is known."""
+
+
+ALONE = ("single-task", "single-task+two-hot")
+
+
+def settings_of(method: str) -> Record:
+    """A strategy and critics: of methods with the same critics one is the other's twin on a single task."""
+    return {
+        "conflict.strategy": "pcgrad" if method == "pcgrad" else "mean",
+        "learning.critic": "two-hot" if "two-hot" in method else "regression",
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +43,7 @@ class Grid:
     def study(self) -> Record:
         """The contents of study.json."""
         methods = [
-            {"name": name, "summary": f"What {name} is.", "settings": {"conflict.strategy": name}}
+            {"name": name, "summary": f"What {name} is.", "settings": settings_of(name), "alone": name in ALONE}
             for name in self.methods
         ]
         return {
@@ -216,3 +229,16 @@ def falling(method: str, condition: Record, task: str) -> float:
     offset = {"RepeatFirstEasy": 0.2, "HigherLowerEasy": 0.1, "CartPoleEasy": -0.05, "BanditEasy": -0.25}.get(task, 0.0)
     lost = rate * math.log10(value) * (1.5 if task == "BanditEasy" else 1.0)
     return level + offset - lost
+
+
+Scored = Callable[[str, str, int, str], float]
+
+
+def study_of(folder: Path, grid: Grid, score: Scored) -> Study:
+    """A study with exactly these scores by condition, method, seed and task."""
+    records = cells(grid, flat({}), unscored=False)
+    for record in records:
+        for task, entry in record["evaluation"]["tasks"].items():
+            entry["score"] = score(record["condition"], record["method"], record["seed"], task)
+            entry["score_interval"] = None  # as if every score were known exactly
+    return load_study(write_study(folder, grid, records))

@@ -1,35 +1,40 @@
 """Numbers that the page's figures are made of, worked out by hand."""
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from scipy import stats
 
-from mtrl.report.study.against import task_differences
+from mtrl.report.study import write_study_report
 from mtrl.report.study.curves import score_curve
 from mtrl.report.study.figures.adaptation import adaptation_figure
-from mtrl.report.study.folder import Study, load_study
+from mtrl.report.study.findings import findings
+from mtrl.report.study.folder import load_study
+from mtrl.report.study.paper import printed
 from mtrl.report.study.results import condition_result
-from mtrl.report.study.scores import estimate, matrix
+from mtrl.report.study.scores import Row, estimate, matrix, mean_of_rows, task_error
 from mtrl.report.study.series import series
-from mtrl.report.study.stress import axis_results
-from mtrl.study import conditions
+from mtrl.report.study.summary import summary
 from mtrl.study.statistics.aggregates import AGGREGATES
-from tests.mtrl.report.study.synthetic import TASKS, Grid, Record, cells, flat, spread, write_study
+from tests.mtrl.report.study.synthetic import (
+    TASKS,
+    Grid,
+    Record,
+    cells,
+    flat,
+    study_of,
+    write_study,
+)
 
-Scored = Callable[[str, str, int, str], float]
 
-
-def study_of(folder: Path, grid: Grid, score: Scored) -> Study:
-    """A study with exactly these scores by condition, method, seed and task."""
-    records = cells(grid, flat({}), unscored=False)
-    for record in records:
-        for task, entry in record["evaluation"]["tasks"].items():
-            entry["score"] = score(record["condition"], record["method"], record["seed"], task)
-    return load_study(write_study(folder, grid, records))
+def of_all(grid: Grid) -> dict[int, Sequence[str]]:
+    """Every seed has the grid's tasks."""
+    return dict.fromkeys(grid.seeds, grid.tasks)
 
 
 def test_intervals_count_a_seed_once_however_many_tasks_it_has() -> None:
@@ -43,7 +48,7 @@ def test_intervals_count_a_seed_once_however_many_tasks_it_has() -> None:
 
 
 def test_the_mean_has_the_t_interval_over_seeds() -> None:
-    found = estimate(np.array([[0.0, 0.2], [0.4, 0.6]]), AGGREGATES["mean"])  # seeds: 0.1 and 0.5
+    found = mean_of_rows({0: Row({"a": 0.0, "b": 0.2}), 1: Row({"a": 0.4, "b": 0.6})})  # seeds: 0.1 and 0.5
     half = 12.7062 * math.sqrt(0.08 / 2)  # t(1 degree of freedom) × standard error
     assert (found.value, found.low, found.high) == pytest.approx((0.3, 0.3 - half, 0.3 + half), abs=1e-4)
 
@@ -83,81 +88,60 @@ def test_seeds_without_all_scores_are_left_out_of_the_averages(tmp_path: Path) -
     assert result.methods["b"].aggregates["mean"].value == pytest.approx(0.1)
 
 
-def test_the_share_kept_is_the_ratio_of_the_means(tmp_path: Path) -> None:
-    grid = Grid(methods=("mean", "zero"), seeds=(0, 1, 2), tasks=TASKS[:2], conditions=spread(1, 10, 100))
+def test_a_score_is_as_uncertain_as_its_trials_leave_it(tmp_path: Path) -> None:
+    def error(**entry: object) -> float:
+        return task_error({"evaluation": {"tasks": {"a": {"score": 0.5, **entry}}}}, "a")
+
+    half = float(stats.t.ppf(0.975, 99)) * 0.05
+    assert error(trials=100, score_interval=[0.5 - half, 0.5 + half]) == pytest.approx(0.05)
+    assert error(trials=100, score_interval=[0.5, 0.5]) == 0.01  # one trial in a hundred may have been another
+    assert error(trials=100, score_interval=None) == error() == 0.0
+
+
+def test_task_differences_are_paired_by_seed(tmp_path: Path) -> None:
+    """A seed moves all methods alike, by much more than they differ."""
+    grid = Grid(methods=("mean", "pcgrad", "single-task"), seeds=(0, 1, 2), tasks=TASKS[:1])
+    gain = {"mean": (0.0, 0.0, 0.0), "pcgrad": (0.1, 0.11, 0.09), "single-task": (0.0, 0.01, 0.0)}
+    study = study_of(tmp_path / "x", grid, lambda condition, method, seed, task: 0.3 * seed + gain[method][seed])
+    found = findings(study).conditions[0]
+    for differences, reference in ((found.sacrificed, "mean"), (found.transferred, "single-task")):
+        entry = next(entry for entry in differences if entry.method == "pcgrad")
+        expected = stats.ttest_rel(gain["pcgrad"], gain[reference]).confidence_interval(0.95)
+        assert (entry.difference.low, entry.difference.high) == pytest.approx(tuple(expected))
+        assert entry.reference.method == reference and entry.seeds == [0, 1, 2]
+
+
+def test_transfer_is_against_agents_alone_with_the_same_settings(tmp_path: Path) -> None:
+    """Two-hot is 0.3 better than regression, alone and in company: no transfer, though far above single-task."""
+    methods = ("mean", "pcgrad", "two-hot", "single-task", "single-task+two-hot")
+    level = {"two-hot": 0.8, "single-task+two-hot": 0.8}
+    wobble = {"two-hot": (0.0, 0.01, 0.0)}
 
     def score(condition: str, method: str, seed: int, task: str) -> float:
-        first = {"mean": 0.8, "zero": 0.0}[method] + 0.01 * (seed - 1)
-        return first * {"spread-1": 1.0, "spread-10": 0.7, "spread-100": 0.5}[condition]
+        return level.get(method, 0.5) + wobble.get(method, (0.0, 0.0, 0.01))[seed]
 
-    (axis,) = axis_results(study_of(tmp_path / "x", grid, score))
-    kept = {entry.method: entry for entry in axis.kept}
-    ratio, change = kept["mean"].ratio, kept["mean"].change
-    assert ratio is not None and change is not None
-    assert (ratio.value, ratio.low, ratio.high) == pytest.approx((0.5, 0.5, 0.5))  # every seed keeps half
-    assert change.difference.value == pytest.approx(-0.4) and change.verdict == "worse"
-    assert kept["zero"].ratio is None  # nothing to keep
-
-
-def test_scores_are_put_together_by_the_factors_that_the_seeds_drew(tmp_path: Path) -> None:
-    tasks = TASKS[:3]
-
-    def score(condition: str, method: str, seed: int, task: str) -> float:
-        drawn = conditions.spread(float(condition.partition("-")[2])).settings_of(seed, tasks)
-        return 0.1 * math.log10(drawn["play.reward_scales"][task]) + 0.01 * seed
-
-    grid = Grid(methods=("mean", "b"), seeds=(0, 1, 2), tasks=tasks, conditions=spread(1, 100))
-    (axis,) = axis_results(study_of(tmp_path / "x", grid, score))
-    assert list(axis.by_factor) == ["factor 1 of 3, the smallest", "factor 2 of 3", "factor 3 of 3, the largest"]
-    for (name, points), exponent in zip(axis.by_factor.items(), (-1, 0, 1), strict=True):
-        found = [point.value for point in points["b"] if point is not None]
-        assert found == pytest.approx([0.01, 0.01 + 0.1 * exponent]), name
-    numbers = [{"name": f"width-{width}", "axis": "width", "value": width, "settings": {}} for width in (16, 32)]
-    plain = Grid(methods=("mean", "b"), seeds=(0, 1), tasks=tasks, conditions=numbers)
-    (axis,) = axis_results(study_of(tmp_path / "y", plain, lambda condition, method, seed, task: 0.5))
-    assert not axis.by_factor  # no task has a factor of its own
-
-
-def test_the_tasks_of_a_large_suite_are_divided_into_five_parts(tmp_path: Path) -> None:
-    tasks = [f"T{i}" for i in range(12)]
-    grid = Grid(methods=("mean",), seeds=(0, 1), tasks=tasks, conditions=spread(1, 100))
-    study = study_of(tmp_path / "x", grid, lambda condition, method, seed, task: float(task[1:]))
-    (axis,) = axis_results(study)
-    assert list(axis.by_factor) == [
-        "factor 1 to 3 of 12, the smallest",
-        *(f"factor {part} of 12" for part in ("4 to 6", "7 to 8", "9 to 10")),
-        "factor 11 to 12 of 12, the largest",
-    ]
-    orders = [conditions.drawn_order(tasks, seed) for seed in (0, 1)]
-    expected = [sum(int(task[1:]) for task in order[:3]) / 3 for order in orders]
-    point = axis.by_factor["factor 1 to 3 of 12, the smallest"]["mean"][1]
-    assert point is not None and point.value == pytest.approx(sum(expected) / 2)
-
-
-def test_an_axis_counts_the_tasks_that_all_its_conditions_have(tmp_path: Path) -> None:
-    numbers = [{"name": f"tasks-{count}", "axis": "tasks", "value": count, "settings": {}} for count in (2, 4)]
-    grid = Grid(methods=("mean", "b"), seeds=(0, 1), conditions=numbers)
-    records = cells(grid, lambda method, condition, task: 0.5, unscored=False)
-    for record in records:
-        if record["condition"] == "tasks-2":
-            for task in TASKS[2:]:
-                del record["evaluation"]["tasks"][task]
-    (axis,) = axis_results(load_study(write_study(tmp_path / "x", grid, records)))
-    assert axis.tasks == list(TASKS[:2])
-    assert [condition.value for condition in axis.conditions] == [2, 4]
-
-
-def test_task_differences_from_the_baseline_are_paired_and_those_from_single_agents_are_not(tmp_path: Path) -> None:
-    grid = Grid(methods=("mean", "b", "single-task"), seeds=(0, 1, 2), tasks=TASKS[:1])
-    study = study_of(
-        tmp_path / "x", grid, lambda condition, method, seed, task: 0.3 * seed + (0.1 if method == "b" else 0.0)
-    )
-    result = condition_result(study, "plain")
-    paired = {entry.method: entry for entry in task_differences(result, "mean")}["b"].difference
-    alone = {entry.method: entry for entry in task_differences(result, "single-task")}["b"].difference
-    assert paired.value == pytest.approx(alone.value) == pytest.approx(0.1)
-    assert paired.high - paired.low == pytest.approx(0.0, abs=1e-9)
-    assert alone.low < -0.5 and alone.high > 0.5
+    grid = Grid(methods=methods, seeds=(0, 1, 2), tasks=TASKS[:2])
+    found = findings(study_of(tmp_path / "x", grid, score))
+    by_method = {entry.method: entry for entry in found.conditions[0].transferred}
+    assert {name: (e.reference.method, e.reference.transfer) for name, e in by_method.items()} == {
+        "mean": ("single-task", True),
+        "pcgrad": ("single-task", True),  # a strategy is nothing to a single task
+        "two-hot": ("single-task+two-hot", True),
+    }
+    assert by_method["two-hot"].verdict == "not distinguishable"
+    without = Grid(methods=methods[:4], seeds=(0, 1, 2), tasks=TASKS[:2])
+    found = findings(study_of(tmp_path / "y", without, score))
+    by_method = {entry.method: entry for entry in found.conditions[0].transferred}
+    assert (by_method["two-hot"].reference.method, by_method["two-hot"].reference.transfer) == ("single-task", False)
+    told = " ".join(summary(found)[""])
+    assert "Transfer against agents that learn one task alone with the same settings (paired by seed" in told
+    assert re.search(r"Against single-task under the base settings .* not of transfer alone: better: two-hot on", told)
+    tables = {table.title: table for table in printed(found)}
+    assert [row[:2] for row in tables["Transfer by task, plain"].rows] == [[m, "single-task"] for m in methods[:2]]
+    assert "not transfer alone" in tables["Difference from single-task by task, plain"].note
+    write_study_report(tmp_path / "y")
+    page = (tmp_path / "y" / "report.html").read_text(encoding="utf-8")
+    assert "Of two-hot the study has no such agents with the same settings" in page
 
 
 def test_a_curve_is_the_mean_over_tasks_then_seeds(tmp_path: Path) -> None:
@@ -168,7 +152,7 @@ def test_a_curve_is_the_mean_over_tasks_then_seeds(tmp_path: Path) -> None:
             {"steps": 100 * k, "updates": k, "seconds": 10.0 * k, "tasks": {TASKS[0]: k * first, TASKS[1]: k * second}}
             for k in (1, 2)
         ]
-    curve = score_curve(load_study(write_study(tmp_path / "x", grid, records)), "plain", "mean", grid.tasks)
+    curve = score_curve(load_study(write_study(tmp_path / "x", grid, records)), "plain", "mean", of_all(grid))
     assert curve is not None
     assert curve.value.tolist() == pytest.approx([0.45, 0.9])
     assert (curve.steps.tolist(), curve.updates.tolist(), curve.seconds.tolist()) == ([100, 200], [1, 2], [10, 20])
@@ -181,7 +165,7 @@ def test_seeds_evaluated_at_other_steps_are_compared_where_all_have_some(tmp_pat
         record["curve"] = [
             {"steps": s, "updates": s, "seconds": float(s), "tasks": {TASKS[0]: s / 1000}} for s in steps
         ]
-    curve = score_curve(load_study(write_study(tmp_path / "x", grid, records)), "plain", "mean", grid.tasks)
+    curve = score_curve(load_study(write_study(tmp_path / "x", grid, records)), "plain", "mean", of_all(grid))
     assert curve is not None and (curve.steps[0], curve.steps[-1]) == (50, 200)
     assert curve.value.tolist() == pytest.approx((curve.steps / 1000).tolist())  # both seeds are on one line
 
@@ -200,7 +184,7 @@ def test_a_series_without_numbers_is_none() -> None:
 
 
 def test_the_matrix_of_scores_is_in_the_order_of_the_seeds() -> None:
-    assert matrix({3: np.array([3.0]), 1: np.array([1.0])}).tolist() == [[1.0], [3.0]]
+    assert matrix({3: Row({"a": 3.0, "b": 4.0}), 1: Row({"a": 1.0, "b": 2.0})}).tolist() == [[1.0, 2.0], [3.0, 4.0]]
 
 
 def test_adaptation_is_the_mean_of_each_attempt_over_seeds(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.mtrl.report.study.synthetic import (
     TASKS,
     Grid,
     Record,
+    bare,
     cells,
     failed,
     falling,
@@ -59,7 +60,7 @@ def written(folder: Path) -> Written:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    grid = Grid(methods=METHODS, seeds=(0, 1, 2), tasks=TASKS[:2])
+    grid = Grid(methods=METHODS, seeds=(0, 1, 2, 3), tasks=TASKS[:2])
     left_out = [("plain", "pcgrad", 1), ("plain", "two-hot", 2)]
     records = [*cells(grid, quality, without=left_out), failed("plain", "pcgrad", 1, MESSAGE)]
     return written(write_study(tmp_path_factory.mktemp("studies") / "my-study", grid, records))
@@ -125,19 +126,35 @@ def test_the_figures_that_the_study_allows_are_all_there(compared: Written, stre
 
 def test_what_was_asked_stands_on_the_page(compared: Written) -> None:
     words = compared.reader.words()
-    for said in ("popgym-quick: my-study", "5 methods × 3 seeds", "60,000", "python run.py compare popgym-quick"):
+    for said in ("popgym-quick: my-study", "5 methods × 4 seeds", "60,000", "python run.py compare popgym-quick"):
         assert said in words
     assert "torch 9.9.9" in words and "What pcgrad is." in words and "conflict.strategy=pcgrad" in words
 
 
+def test_of_what_make_the_study_is_stands_at_the_end_of_the_page(tmp_path: Path) -> None:
+    grid = Grid(methods=("mean", "two-hot"), seeds=(0, 1), tasks=TASKS[:1], more={"commands": ["run a", "run b"]})
+    records = bare(cells(grid, quality))
+    for record in records:
+        commit = "abc" if record["seed"] else "def with changes 12"
+        record |= {
+            "provenance": {"commit": commit, "common": "x"},
+            "versions": {"numpy": "1.26", "popgym": "not installed"},
+        }
+    found = written(write_study(tmp_path / "x", grid, records))
+    footer = found.page[found.page.index("<footer>") :]
+    assert "run a\nrun b" in footer and "torch 9.9.9" in footer and "numpy 1.26" in footer and "popgym" not in footer
+    assert "commit def with changes 12, abc" in footer
+    assert "Cells are of different code: def with changes 12 (2 cells), abc (2 cells)." in found.reader.words()
+
+
 def test_failed_and_missing_cells_are_on_the_page(compared: Written) -> None:
     words = compared.reader.words()
-    assert "13 of 15 cells are done, 1 failed and 1 has not run" in words
+    assert "18 of 20 cells are done, 1 failed and 1 has not run" in words
     assert ["pcgrad", "plain", "1", MESSAGE] in compared.reader.rows
     assert "<b>update 312" not in compared.page
-    assert ["pcgrad", "✓✗✓"] in compared.reader.rows and ["two-hot", "✓✓·"] in compared.reader.rows
+    assert ["pcgrad", "✓✗✓✓"] in compared.reader.rows and ["two-hot", "✓✓·✓"] in compared.reader.rows
     table = compared.table()
-    assert table["pcgrad"]["seeds done"] == "2 of 3 1 failed" and table["two-hot"]["seeds done"] == "2 of 3 1 missing"
+    assert table["pcgrad"]["seeds done"] == "3 of 4 1 failed" and table["two-hot"]["seeds done"] == "3 of 4 1 missing"
 
 
 def test_the_csv_has_the_numbers_of_the_main_table(compared: Written) -> None:
@@ -165,7 +182,7 @@ def test_the_csv_has_the_numbers_of_the_main_table(compared: Written) -> None:
         assert row["verdict"] in cells_["against mean (Holm)"]
         assert f"{int(row['parameters']):,}" == cells_["parameters"]
         assert row["learning_rate"] == cells_["learning rate"]
-        assert f"{row['seeds_done']} of 3" in cells_["seeds done"]
+        assert f"{row['seeds_done']} of 4" in cells_["seeds done"]
 
 
 def _numbers(text: str) -> list[float]:
@@ -200,6 +217,10 @@ def test_the_score_kept_is_that_of_the_ends(stressed: Written) -> None:
     kept = {row["method"]: row for row in stressed.csv("axis-spread-kept")}
     shown = stressed.table(2)
     for method, row in kept.items():
+        assert (row["against"] == "") == (method == "mean")
+        against = float(row["change"]) - float(kept["mean"]["change"])
+        assert method == "mean" or float(row["against"]) == pytest.approx(against)
+        assert method == "mean" or f"{against:+.2f}".replace("-", "−") in shown[method]["change minus that of mean"]
         assert float(row["share_kept"]) == pytest.approx(float(row["last"]) / float(row["first"]))
         assert float(row["change"]) == pytest.approx(float(row["last"]) - float(row["first"]))
         assert _numbers(shown[method]["share kept"])[0] == pytest.approx(float(row["share_kept"]), abs=0.0051)
@@ -224,7 +245,7 @@ def test_the_axis_csv_has_every_condition_and_method(stressed: Written) -> None:
 def test_the_curve_ends_at_each_points_mean_over_seeds(compared: Written) -> None:
     rows = [row for row in compared.csv("curves") if row["method"] == "mean"]
     assert [int(float(row["steps"])) for row in rows] == [60_000 * k // 12 for k in range(1, 13)]
-    assert all(row["seeds"] == "3" for row in rows)
+    assert all(row["seeds"] == "4" for row in rows)
     assert math.isclose(float(rows[-1]["updates"]), 60_000 // 64)
 
 

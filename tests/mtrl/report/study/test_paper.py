@@ -35,6 +35,7 @@ def test_a_comparison_has_its_scores_its_tasks_and_both_differences(compared: di
     assert list(compared) == [
         "Scores, plain",
         "Score by task, plain",
+        "Transfer by task, plain",
         "Difference from single-task by task, plain",
         "Difference from mean by task, plain",
     ]
@@ -45,14 +46,16 @@ def test_a_comparison_has_its_scores_its_tasks_and_both_differences(compared: di
     assert abs(float(rows["two-hot"]["mean"][:4]) - 0.8) < 0.1 and rows["two-hot"]["p (Holm)"] == "0.000"
     assert rows["two-hot"]["difference to mean"].startswith("+0.") and not rows["mean"]["mean"].endswith("*")
     assert rows["mean"]["time"] == "1.00" and rows["single-task"]["parameters"] == "246,912"
-    of_mean = {row[0]: row[1:] for row in compared["Difference from mean by task, plain"].rows}
+    of_mean = {row[0]: row[2:] for row in compared["Difference from mean by task, plain"].rows}
     assert all(cell.startswith("+0.") and cell.endswith("*") for cell in of_mean["two-hot"])
-    assert {row[0] for row in compared["Difference from single-task by task, plain"].rows} == {"mean", "two-hot"}
+    assert [row[:2] for row in compared["Transfer by task, plain"].rows] == [["mean", "single-task"]]
+    assert [row[0] for row in compared["Difference from single-task by task, plain"].rows] == ["two-hot"]
 
 
 def test_a_stress_test_has_a_column_a_condition_and_what_was_kept(stressed: dict[str, Printed]) -> None:
     table = stressed["Mean score by spread"]
     assert table.head[:5] == ["method", "spread 1", "spread 100", "share kept", "change"]
+    assert table.head[5] == "change minus that of mean"
     assert all(len(row) == len(table.head) for row in table.rows)
     assert "Mean score by a task's own factor, spread 100" in stressed and "Score by task, spread 1" in stressed
     head = stressed["Mean score by a task's own factor, spread 100"].head

@@ -50,6 +50,7 @@ def test_every_run_of_the_search_is_a_row_with_its_cost_and_the_taken_ones_are_m
     assert rows[0][1:] == ["0.001", "0.01", "0.30", "15.00", ""] and rows[1][-1] == "✓"
     assert rows[2][2] == "its own" and rows[2][-1] == "✓"
     assert rows[3][3].startswith("failed") and "&lt;nan&gt;" in section
+    assert "3 of them were evaluated on the instances that the cells are evaluated on" in section  # as it once was
     assert "4 runs so far, 0.75 hours in all" in section and "learning rate and entropy weight" in section
     with (folder / "report-figures" / "search.csv").open() as file:
         table = list(csv.DictReader(file))

@@ -198,7 +198,8 @@ def test_a_single_seed_and_tasks_without_scores_prove_nothing() -> None:
     assert sacrificed(nothing, rows([[1.0], [1.1]])) == sacrificed(rows([[1.0], [1.1]]), nothing) == []
     assert sacrificed({}, {}) == []
     # only seeds in common count, and a task that cannot be tested costs the others nothing
-    method, baseline = rows([[0.1, 5.0], [0.21, 5.0]], seeds=[1, 2]), rows([[1.1], [1.2], [-7.0]], seeds=[1, 2, 3])
+    method = rows([[0.1, 5.0], [0.21, 5.0], [0.14, 5.0]], seeds=[1, 2, 4])
+    baseline = rows([[1.1], [1.2], [-7.0], [1.15]], seeds=[1, 2, 3, 4])
     assert sacrificed(method, baseline) == ["a"]
 
 

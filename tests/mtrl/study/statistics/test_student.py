@@ -59,20 +59,35 @@ def test_one_value_says_nothing_of_others_and_none_is_no_mean() -> None:
         assert p_value == 1.0 and not found.excludes(0.0)
 
 
-def test_values_that_are_all_equal_have_an_interval_without_width() -> None:
-    found, p_value = mean_interval([0.5, 0.5, 0.5])
-    assert found.low == found.value == found.high == 0.5 and p_value == 0.0
-    found, p_value = welch_interval([0.5, 0.5], [0.5, 0.5, 0.5])
-    assert found.low == found.value == found.high == 0.0 and p_value == 1.0
+def test_values_that_are_all_equal_say_nothing_of_others() -> None:
+    """Rounding is no variance either."""
+    for (found, p_value), value in (
+        (mean_interval([0.5, 0.5, 0.5]), 0.5),
+        (mean_interval([0.1 + 0.2, 0.3, 0.3]), 0.3),
+        (paired_interval([0.4, 0.7, 0.5], [0.3, 0.6, 0.4]), 0.1),
+        (welch_interval([0.5, 0.5], [0.5, 0.5, 0.5]), 0.0),
+        (welch_interval([0.6, 0.6], [0.5, 0.5, 0.5]), 0.1),
+    ):
+        assert found.value == pytest.approx(value) and p_value == 1.0
+        assert (found.low, found.high) == (-math.inf, math.inf) and not found.excludes(0.0)
+
+
+def test_a_deviation_that_is_known_beforehand_bounds_that_of_the_values() -> None:
+    found, p_value = paired_interval([0.4, 0.7, 0.5], [0.3, 0.6, 0.4], least=0.02)
+    half = stats.t.ppf(0.975, 2) * 0.02 / math.sqrt(3)
+    assert (found.value, found.low, found.high) == pytest.approx((0.1, 0.1 - half, 0.1 + half))
+    assert p_value == pytest.approx(2 * stats.t.sf(0.1 / (0.02 / math.sqrt(3)), 2))
+    wide = [0.1, 0.9, 0.4]
+    assert mean_interval(wide, least=0.02) == mean_interval(wide)  # they vary more than that
 
 
 def test_rounding_is_no_difference() -> None:
     x, y = [0.1 + 0.2, 0.1 + 0.2], [0.3, 0.3]
     assert x != y
     for found, p_value in (paired_interval(x, y), welch_interval(x, y)):
-        assert (found.value, found.low, found.high, p_value) == (0.0, 0.0, 0.0, 1.0)
-    assert paired_interval([1e6 + 1e-8, 1e6 + 1e-8], [1e6, 1e6])[1] == 1.0
-    assert paired_interval([1e-9, 1e-9], [0.0, 0.0])[1] == 0.0
+        assert (found.value, p_value) == (0.0, 1.0)
+    assert paired_interval([1e6 + 1e-8, 1e6 + 2e-8], [1e6, 1e6])[1] == 1.0
+    assert paired_interval([1e-9, 2e-9], [0.0, 0.0])[1] < 1.0
 
 
 def test_wrong_input_is_refused() -> None:
