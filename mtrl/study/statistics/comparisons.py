@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from mtrl.study.statistics.bootstrap import Interval, Resample, check_options, draws, interval_of
 from mtrl.study.statistics.estimate import Estimate
 from mtrl.study.statistics.holm import holm
-from mtrl.study.statistics.scores import Scores, TaskScores, checked_numbers, checked_scores, of_task, tasks_of
-from mtrl.study.statistics.student import LEAST_SEEDS, paired_interval, welch_interval
+from mtrl.study.statistics.scores import Scores, checked_numbers, checked_scores
+from mtrl.study.statistics.student import LEAST_SEEDS, paired_interval
 
 Verdict = Literal["better", "worse", "not distinguishable"]
 
@@ -38,15 +38,6 @@ class Difference:
     pairs: int
     """Seeds that both have."""
     verdict: Verdict
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """What learning a task together with others did to it."""
-
-    task: str
-    transfer: Estimate
-    """Score in the multi-task runs minus score of agents that learnt the task alone; below 0: negative transfer."""
 
 
 def probability_of_improvement(
@@ -167,30 +158,3 @@ def _difference(
     if adjusted <= level:
         verdict = "better" if estimate.value > 0 else "worse"
     return Difference(method, estimate, p_value, adjusted, pairs, verdict)
-
-
-def transfer(method: TaskScores, alone: TaskScores, *, confidence: float = 0.95) -> list[Transfer]:
-    """What each task gained or lost by being learnt together with the others.
-
-    The difference of the mean scores over seeds with Welch's t-interval. Not paired: an agent that learns alone has
-    another network and other experience, so a seed in common says little, and each side may have seeds that the other
-    lacks. If equal seeds do go together, the interval is too wide rather than too narrow. (The report of a study pairs
-    them: there a seed draws the same factors and tasks for both, and both are evaluated on the same instances.)
-
-    Args:
-        method: by seed, then by task, the scores of multi-task runs; None: no score.
-        alone: the same of the agents that learnt one task each.
-        confidence: of each interval by itself. Of 27 intervals of 95%, one or two exclude 0 by chance; 1 - 0.05 / 27
-            holds for all of them together.
-    Returns:
-        In order of appearance, all tasks that either side has a score on. The interval is from minus infinity to
-        infinity unless both sides have two seeds; the value is NaN where one side has none.
-    Raises:
-        ValueError: a score is NaN or infinite.
-    """
-    found = []
-    for task in tasks_of(method, alone):
-        together, by_itself = of_task(method, task), of_task(alone, task)
-        estimate, _ = welch_interval(list(together.values()), list(by_itself.values()), confidence=confidence)
-        found.append(Transfer(task, estimate))
-    return found

@@ -1,7 +1,6 @@
-"""Student's t: the interval of a mean, and of a difference of two means, from few runs.
+"""Student's t: the interval of a mean, and of a mean difference of pairs, from few runs.
 
-Source: Student 1908, "The Probable Error of a Mean"; Welch 1947, "The Generalization of 'Student's' Problem when
-Several Different Population Variances are Involved" (degrees of freedom of Satterthwaite 1946).
+Source: Student 1908, "The Probable Error of a Mean".
 
 For normal data these intervals are right with any number of runs from two on, where a bootstrap's are too narrow.
 
@@ -67,33 +66,6 @@ def paired_interval(
     if len(first) != len(second):
         raise ValueError(f"expected pairs, found {len(first)} and {len(second)} values")
     return mean_interval(_without_rounding(first - second, first, second), confidence=confidence, least=least)
-
-
-def welch_interval(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -> tuple[Estimate, float]:
-    """Mean of x minus mean of y, unpaired, with Welch's t-interval, and the two-sided p-value of no difference.
-
-    Args:
-        x, y: of any lengths, also empty; their variances may differ.
-    Returns:
-        As `mean_interval`; the interval is from minus infinity to infinity unless both have two values or more, and not
-        all of both are equal.
-    Raises:
-        ValueError: a value is not finite.
-    """
-    first, second = checked_numbers(x, "x"), checked_numbers(y, "y")
-    if not len(first) or not len(second):
-        return _unknown(math.nan)
-    difference = float(_without_rounding(np.asarray(first.mean() - second.mean()), first, second))
-    if len(first) < 2 or len(second) < 2:
-        return _unknown(difference)
-    parts = [float(values.var(ddof=1)) / len(values) for values in (first, second)]
-    total = sum(parts)
-    largest = max(parts)
-    if largest == 0.0:
-        return _student(difference, 0.0, 1, confidence)
-    ratios = [part / largest for part in parts]  # so that squares of tiny variances do not vanish
-    below = sum(ratio**2 / (len(values) - 1) for ratio, values in zip(ratios, (first, second), strict=True))
-    return _student(difference, math.sqrt(total), sum(ratios) ** 2 / below, confidence)
 
 
 def _student(mean: float, error: float, freedom: float, confidence: float) -> tuple[Estimate, float]:

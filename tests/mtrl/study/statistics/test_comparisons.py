@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mtrl.study.statistics.comparisons import paired_differences, probability_of_improvement, transfer
+from mtrl.study.statistics.comparisons import paired_differences, probability_of_improvement
 from mtrl.study.statistics.holm import holm
 
 
@@ -182,32 +182,3 @@ def test_paired_differences_refuse_what_does_not_belong_together(baseline: Any, 
 def test_a_level_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"level: .* found 5"):
         paired_differences({0: [1.0]}, {}, level=5)
-
-
-def test_transfer_is_the_difference_to_learning_alone() -> None:
-    method = {0: {"a": 0.9, "b": 0.2}, 1: {"a": 0.8, "b": 0.3}, 2: {"a": 1.0, "b": 0.1}}
-    alone = {0: {"a": 0.5, "b": 0.9}, 5: {"a": 0.3, "b": 0.8}}
-    found = transfer(method, alone)
-    assert [entry.task for entry in found] == ["a", "b"]
-    assert [entry.transfer.value for entry in found] == pytest.approx([0.5, -0.65])
-    for entry in found:
-        x, y = [row[entry.task] for row in method.values()], [row[entry.task] for row in alone.values()]
-        expected = stats.ttest_ind(x, y, equal_var=False).confidence_interval(0.95)
-        assert (entry.transfer.low, entry.transfer.high) == pytest.approx(tuple(expected))
-    wider = transfer(method, alone, confidence=0.99)[0].transfer
-    assert wider.low < found[0].transfer.low and wider.high > found[0].transfer.high
-
-
-def test_tasks_that_one_side_lacks_are_shown_as_unknown() -> None:
-    method: Any = {0: {"a": 0.9, "none": None, "single": 0.5}, 1: {"a": 0.8, "none": None, "single": 0.7}}
-    alone: Any = {0: {"single": 0.5, "late": 0.1}, 1: {"none": None}}
-    found = {entry.task: entry.transfer for entry in transfer(method, alone)}
-    assert list(found) == ["a", "single", "late"]
-    assert math.isnan(found["a"].value) and math.isnan(found["late"].value)
-    assert found["single"].value == pytest.approx(0.1)
-    assert not any(estimate.known or estimate.excludes(0.0) for estimate in found.values())
-
-
-def test_transfer_refuses_nan_and_names_task_and_seed() -> None:
-    with pytest.raises(ValueError, match="task a, seed 4: expected a finite score or None, found nan"):
-        transfer({4: {"a": math.nan}}, {})
