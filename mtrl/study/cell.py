@@ -17,6 +17,7 @@ import traceback
 from pathlib import Path
 
 from mtrl.config import RunConfig, from_json, to_json
+from mtrl.in_use import held
 from mtrl.study.folder import choice_of
 from mtrl.study.provenance import provenance
 from mtrl.study.result import Result, joined, result_of
@@ -33,10 +34,17 @@ def run_cell(study: Study, folder: Path, cell: Cell) -> Result:
 
     Returns:
         The cell's line of ``results.jsonl``, also in `RESULT` in the cell's folder.
+    Raises:
+        InUseError: another process is at this cell, as a job may be whose study was killed.
     """
-    named = cell.named
     place = folder / cell.folder
     place.mkdir(parents=True, exist_ok=True)
+    with held(place):
+        return _held_cell(study, place, cell)
+
+
+def _held_cell(study: Study, place: Path, cell: Cell) -> Result:
+    named = cell.named
     (place / RESULT).unlink(missing_ok=True)
     _forget_peak_memory()
     try:
@@ -44,7 +52,7 @@ def run_cell(study: Study, folder: Path, cell: Cell) -> Result:
         seed = study.evaluation_seed(cell)
         found = joined([_run(config, place / name, study.evaluate_trials, seed) for name, config in runs.items()])
         origin = {"evaluation_seed": seed, "provenance": provenance(study, cell)}
-        costs = {"peak_memory_mib": peak_memory_mib()}
+        costs = {"peak_memory_mib": peak_memory_mib(), "peak_gpu_memory_mib": _peak_gpu_memory_mib()}
         result: Result = finite({**named, "status": "done", "error": None, **found, **origin, **costs})
     except Exception as error:
         (place / "error.txt").write_text(traceback.format_exc())
@@ -120,7 +128,22 @@ def peak_memory_mib() -> float:
         return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
 
 
+def _peak_gpu_memory_mib() -> float | None:
+    """The most that tensors held on one GPU since `_forget_peak_memory`; None: no GPU was used."""
+    import torch
+
+    if not torch.cuda.is_initialized():
+        return None
+    peaks = [torch.cuda.max_memory_allocated(device) for device in range(torch.cuda.device_count())]
+    return round(max(peaks) / 2**20, 1)
+
+
 def _forget_peak_memory() -> None:
+    import torch
+
+    if torch.cuda.is_initialized():
+        for device in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(device)
     with contextlib.suppress(OSError):  # elsewhere than on Linux the peak is the process's
         Path("/proc/self/clear_refs").write_text("5")
 

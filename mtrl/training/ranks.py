@@ -8,11 +8,15 @@ the run of one, spread over N machines or cores, and not a run with N times the 
 import dataclasses
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed, nn
 
 from mtrl.config import RunConfig
+
+PATIENCE = timedelta(hours=2)
+"""How long processes wait for each other: the first evaluates alone, which may take longer than torch's ten minutes."""
 
 
 class Ranks:
@@ -33,7 +37,7 @@ class Ranks:
         """What `torchrun` says; joins the others if there are any."""
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count > 1 and not distributed.is_initialized():
-            distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+            distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
         return cls(int(os.environ.get("RANK", "0")) if count > 1 else 0, count)
 
     def device(self, name: str) -> str:

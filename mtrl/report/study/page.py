@@ -135,7 +135,7 @@ def _main(study: Study, results: list[ConditionResult], beside: str, *, printed:
         "IQM, median and gap with the bootstrap's standard error). Difference: of mean scores, paired by seed; the "
         "verdict is corrected for the number of methods, the interval is not. Time: a run's over the baseline's, the "
         "median over the same seeds; of the processor, which does not count waiting for other work on a machine, or "
-        "wall-clock where that is not known. Peak memory: the largest run. "
+        "wall-clock where that is not known. Peak memory: the largest run; on a GPU that of its tensors. "
     )
     if any(result.drawn for result in results):
         note += "Where every seed has drawn its own tasks there is only the mean over seeds of each seed's mean. "

@@ -69,6 +69,8 @@ class MethodResult:
     """Updates per second of the same time, in which a run also collects and evaluates; NaN where unknown."""
     memory: float
     """Largest peak memory of its runs in MiB; NaN where unknown."""
+    gpu_memory: float
+    """The same of the tensors on a GPU; NaN where none was used."""
     parameters: list[int]
     """Different counts among its runs; so are `updates` and `learning_rates`."""
     updates: list[int]
@@ -199,8 +201,6 @@ def _method(
     improvement = None
     if not drawn and method != study.baseline and len(own) > 1 and len(base) > 1:
         improvement = probability_of_improvement(matrix(own), matrix(base), resample="runs", interval="t")
-    memories = [finite(record.get("peak_memory_mib")) for record in records.values()]
-    known_memories = [value for value in memories if math.isfinite(value)]
     return MethodResult(
         method=method,
         done=[seed for seed, state in states.items() if state == "done"],
@@ -213,11 +213,18 @@ def _method(
         improvement=improvement,
         time_ratio=_time_ratio(study, condition, method),
         update_rate=_update_rate(records.values()),
-        memory=max(known_memories, default=math.nan),
+        memory=_largest(records.values(), "peak_memory_mib"),
+        gpu_memory=_largest(records.values(), "peak_gpu_memory_mib"),
         parameters=[int(value) for value in _distinct(records.values(), "parameters")],
         updates=[int(value) for value in _distinct(records.values(), "updates")],
         learning_rates=_distinct(records.values(), "learning_rate"),
     )
+
+
+def _largest(records: Iterable[Mapping[str, Any]], name: str) -> float:
+    """Of the records that have it; NaN where none has."""
+    values = (finite(record.get(name)) for record in records)
+    return max((value for value in values if math.isfinite(value)), default=math.nan)
 
 
 def _aggregates(rows: Rows, *, drawn: bool) -> dict[str, Estimate]:

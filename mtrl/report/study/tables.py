@@ -47,11 +47,16 @@ def _main_cells(study: Study, entry: MethodResult) -> list[Cell]:
         _standing(entry.standing, difference.adjusted if difference else None),
         (number(entry.time_ratio) if math.isfinite(entry.time_ratio) else "–", entry.time_ratio),
         (number(entry.update_rate) if math.isfinite(entry.update_rate) else "–", entry.update_rate),
-        (f"{entry.memory:,.0f}" if math.isfinite(entry.memory) else "–", entry.memory),
+        (_memory(entry), entry.memory),
         (_range([f"{value:,}" for value in entry.parameters]), entry.parameters[0] if entry.parameters else None),
         (_range([f"{v:g}" for v in entry.learning_rates]), entry.learning_rates[0] if entry.learning_rates else None),
         _seeds(study, entry),
     ]
+
+
+def _memory(entry: MethodResult) -> str:
+    own = f"{entry.memory:,.0f}" if math.isfinite(entry.memory) else "–"
+    return f"{own}, GPU {entry.gpu_memory:,.0f}" if math.isfinite(entry.gpu_memory) else own
 
 
 def main_numbers(results: Sequence[ConditionResult]) -> Numbers:
@@ -71,6 +76,7 @@ def main_numbers(results: Sequence[ConditionResult]) -> Numbers:
             entry.time_ratio,
             entry.update_rate,
             entry.memory,
+            entry.gpu_memory,
             " ".join(str(value) for value in entry.parameters),
             " ".join(f"{value:g}" for value in entry.learning_rates),
             len(entry.done),
@@ -84,8 +90,8 @@ def main_numbers(results: Sequence[ConditionResult]) -> Numbers:
         columns=[
             *("condition", "method", *named, "difference", "difference_low", "difference_high", "p_value"),
             *("p_value_holm", "pairs", "verdict", "difference_failed_as_0", "p_value_holm_failed_as_0"),
-            *("verdict_failed_as_0", "time_ratio", "updates_per_second", "peak_memory_mib", "parameters"),
-            *("learning_rate", "seeds_done", "seeds_failed", "seeds_missing"),
+            *("verdict_failed_as_0", "time_ratio", "updates_per_second", "peak_memory_mib", "peak_gpu_memory_mib"),
+            *("parameters", "learning_rate", "seeds_done", "seeds_failed", "seeds_missing"),
         ],
         rows=rows,
     )

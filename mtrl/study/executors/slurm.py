@@ -11,6 +11,21 @@ from mtrl.study.result import Result
 from mtrl.study.study import Cell, Study
 
 _POLL = 2.0
+_MOST_IN_ARRAY = 1_000  # Slurm's own limit is 1,001 unless a cluster sets another
+
+
+class _Job:
+    """A cell as submitit runs it: one that Slurm stops at its time limit, or for another job, goes on later from its
+    newest checkpoint."""
+
+    def __call__(self, *arguments: Any) -> Result:
+        return run_stored(*arguments)
+
+    def checkpoint(self, *arguments: Any) -> Any:
+        """What is submitted in its place."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, *arguments)
 
 
 class Slurm:
@@ -40,9 +55,13 @@ class Slurm:
         """See `Executor`."""
         executor = self._submitit.AutoExecutor(folder / "slurm", cluster=self.cluster)
         executor.update_parameters(**self.options)
-        with executor.batch():
-            path = str(folder.resolve())
-            jobs = [executor.submit(run_stored, path, c.condition, c.method, c.seed, c.choice) for c in cells]
+        path, jobs = str(folder.resolve()), []
+        for start in range(0, len(cells), _MOST_IN_ARRAY):
+            with executor.batch():
+                jobs += [
+                    executor.submit(_Job(), path, c.condition, c.method, c.seed, c.choice)
+                    for c in cells[start : start + _MOST_IN_ARRAY]
+                ]
         waiting = dict(zip(jobs, cells, strict=True))
         try:
             while waiting:
