@@ -270,7 +270,7 @@ def parse(argv: Sequence[str]) -> Command:
 
 def _actor_of(argv: Sequence[str]) -> str | None:
     """The actor that is asked for, upon which other defaults depend."""
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+    for word, following in zip(argv, [*argv[1:], ""], strict=False):  # there may be no word at all
         flag, equals, value = word.partition("=")
         if flag == "--actor":
             return value if equals else following
