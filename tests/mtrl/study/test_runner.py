@@ -7,16 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
-from mtrl.in_use import InUseError, held
 from mtrl.study.cell import run_cell
 from mtrl.study.executors import make_executor
 from mtrl.study.executors.here import Here
@@ -110,54 +108,6 @@ def test_a_cell_that_was_stopped_goes_on_and_ends_with_the_same_bits(here: list[
     result = run_cell(asked, tmp_path, Cell("plain", "mean", 0))
     assert bare(result) == bare(here[0])
     assert not list(place.glob("run/checkpoints/replay/*"))
-
-
-def test_a_cell_is_left_alone_while_another_process_is_at_it(tmp_path: Path) -> None:
-    """As after a study was killed whose jobs go on elsewhere."""
-    asked = StudyFolder(tmp_path).open(study(seeds=(0,), methods=study("mean").methods))
-    cell = Cell("plain", "mean", 0)
-    place = tmp_path / cell.folder
-    (place / "run").mkdir(parents=True)
-    (place / "result.json").write_text("{}")
-    with held(place), pytest.raises(InUseError, match="is in use"):
-        run_cell(asked, tmp_path, cell)
-    assert (place / "result.json").read_text() == "{}" and (place / "run").is_dir()
-
-
-def test_a_job_that_slurm_stops_is_submitted_again_and_arrays_are_no_longer_than_it_takes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    submitit = pytest.importorskip("submitit", reason="submitit is not installed")
-    from mtrl.study.executors import slurm
-
-    arrays: list[list[Any]] = []
-
-    class Stub:
-        """Notes what is submitted, one batch after the other."""
-
-        def __init__(self, folder: Path, cluster: str | None) -> None: ...
-
-        def update_parameters(self, **options: Any) -> None: ...
-
-        @contextmanager
-        def batch(self) -> Iterator[None]:
-            arrays.append([])
-            yield
-
-        def submit(self, function: Any, *arguments: Any) -> Any:
-            arrays[-1].append((function, arguments))
-            return Mock(**{"done.return_value": True, "exception.return_value": RuntimeError("not run")})
-
-    monkeypatch.setattr(slurm, "_MOST_IN_ARRAY", 3)
-    monkeypatch.setattr(submitit, "AutoExecutor", Stub)
-    cells = [Cell("plain", "mean", seed) for seed in range(8)]
-    ended = list(slurm.Slurm().run(study(), tmp_path, cells))
-    assert [len(array) for array in arrays] == [3, 3, 2] and len(ended) == 8
-    function, arguments = arrays[1][0]
-    assert arguments == (str(tmp_path), "plain", "mean", 3, ())
-    again = function.checkpoint(*arguments)
-    assert isinstance(again, submitit.helpers.DelayedSubmission)
-    assert isinstance(again.function, type(function)) and again.args == arguments
 
 
 def test_a_cell_that_was_begun_with_other_checkpoints_goes_on(here: list[Result], tmp_path: Path) -> None:
