@@ -116,6 +116,14 @@ def make_simulator(task: "Task") -> "gymnasium.Env[Any, Any]":
     return made
 
 
+def told(simulator: Any, name: str) -> Any:
+    """What a simulator tells of itself, through all that is wrapped around it; None if it does not."""
+    found = None
+    while simulator is not None and found is None:
+        found, simulator = getattr(simulator, name, None), getattr(simulator, "env", None)
+    return found
+
+
 def source_of(task: "Task") -> Any:
     """The class that knows the simulators of a task's id; raises as `find_source`."""
     return find_source(task.id.partition(":")[0])

@@ -16,7 +16,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from tasks.flatten import LARGEST, Flattener, Row, Write, flattener
-from tasks.registry import make_simulator
+from tasks.registry import make_simulator, told
 from tasks.task import ARRAYS, VECTOR, Task
 
 _IMAGE_SIDE = 16
@@ -86,11 +86,15 @@ class Interface:
     Args:
         observation: the simulator's observation space.
         action: its action space.
+        most_steps: of an attempt; None: the simulator does not tell.
     Raises:
         ValueError: a space that no suite can hold.
     """
 
-    def __init__(self, observation: "spaces.Space[Any]", action: "spaces.Space[Any]") -> None:
+    def __init__(
+        self, observation: "spaces.Space[Any]", action: "spaces.Space[Any]", *, most_steps: int | None = None
+    ) -> None:
+        self.most_steps = most_steps
         kept = dict(_kept(observation))
         self.kept = {name: Kept(name, space) for name, space in kept.items()}
         self.bare = isinstance(observation, spaces.Box) and bool(kept)
@@ -149,14 +153,15 @@ class Interface:
 
 
 def interface_of(task: Task) -> Interface:
-    """Read the spaces of a task's simulator.
+    """Read the spaces of a task's simulator, and how long it says an attempt can be.
 
     Raises:
         ValueError: a space that no suite can hold, naming the task.
     """
     simulator = make_simulator(task)
     try:
-        return Interface(simulator.observation_space, simulator.action_space)
+        spaces_ = simulator.observation_space, simulator.action_space
+        return Interface(*spaces_, most_steps=told(simulator, "most_steps"))
     except ValueError as error:
         raise ValueError(f"task {task.name!r}: {error}") from error
     finally:

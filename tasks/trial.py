@@ -15,7 +15,7 @@ import numpy as np
 from tasks.buffers import Buffers, pack_record, place
 from tasks.draw import Draw, draw_trial, generator_at
 from tasks.flatten import LARGEST
-from tasks.registry import make_simulator
+from tasks.registry import make_simulator, told
 from tasks.task import VECTOR
 
 if TYPE_CHECKING:
@@ -297,14 +297,6 @@ def _reset(simulator: Any, seed: int, attempt: int) -> Any:
     options = {"options": {"attempt": attempt}} if told(simulator, "marks_attempts") else {}
     observation, _ = simulator.reset(seed=seed, **options)
     return observation
-
-
-def told(simulator: Any, name: str) -> Any:
-    """What a simulator tells of itself, through all that is wrapped around it; None if it does not."""
-    found = None
-    while simulator is not None and found is None:
-        found, simulator = getattr(simulator, name, None), getattr(simulator, "env", None)
-    return found
 
 
 def _close_quietly(simulator: Any) -> None:

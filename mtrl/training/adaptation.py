@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from mtrl.training.evaluate import scored
 from mtrl.training.probe import readable, told_apart
 from tasks.scores import Played, Reference, load_known, load_played, load_reference, normalised
 from tasks.task import Task
@@ -48,40 +49,34 @@ def adapted(task: Task, played: Trials) -> dict[str, Any]:
     """What the trials of a task came to.
 
     Returns:
-        "return", "interval" of the paid attempts of a trial; "score", "score_interval" where a best return is known;
-        [attempt] "attempts" and "attempt_intervals" over the trials that came so far, "reached", the share of these,
-        "attempt_scores" and "attempt_score_intervals" (attempts are worth the same, so that the paid ones' mean is the
+        What `mtrl.training.evaluate.scored` does;
+        [attempt] "attempt_intervals" over the trials that came so far, "reached", the share of these, "attempt_scores"
+        and "attempt_score_intervals" (attempts are worth the same, so that the paid ones' mean is the
         trial's score), and "regret": what an attempt falls short of "regret_against", "instance known" (the mean return
         of who knows the instance and does the best) or "best return" where that was not measured;
         [step] "rewards", "reward_intervals" and "alive", the share of trials that were still played;
         "instance", time and R^2 of reading the instance from the memory, where simulators tell it; "references", the
-        "attempts", "attempt_scores" and "rewards" of every algorithm that was measured on the task; "warmup_attempts"
-        and "trials". Intervals of 95% by Student's t over trials; None, as means are, where there are too few trials.
+        "attempts", "attempt_scores" and "rewards" of every algorithm that was measured on the task; "warmup_attempts".
+        Intervals of 95% by Student's t over trials; None, as means are, where there are too few trials.
     """
     reference = load_reference(task.id, attempts=task.attempts)
-    mean, interval = _mean(played.returns)
+    known = reference is not None and reference.best is not None
     of_attempts = [_mean(column) for column in played.attempts.T]
     of_steps = [_mean(column) for column in played.rewards.T]
     bound, against = _bound(task, reference)
 
-    def score(return_: float | None, *, attempts: int = 1) -> float | None:
-        return None if return_ is None else normalised(return_ * task.attempts / attempts, reference)
+    def score(return_: float | None) -> float | None:
+        """Of an attempt, as of a trial all of whose attempts were like it."""
+        return None if return_ is None else normalised(return_ * task.attempts, reference)
 
-    def scores(interval: Sequence[float] | None, *, attempts: int = 1) -> list[float | None] | None:
-        known = interval is not None and reference is not None and reference.best is not None
-        return [score(end, attempts=attempts) for end in interval or ()] if known else None
-
-    known = reference is not None and reference.best is not None
     return {
-        "return": mean,
-        "interval": interval,
-        "score": score(mean, attempts=task.attempts),
-        "score_interval": scores(interval, attempts=task.attempts),
-        "attempts": [value for value, _ in of_attempts],
+        **scored(reference, played.returns, played.attempts),
         "attempt_intervals": [span for _, span in of_attempts],
         "reached": np.isfinite(played.attempts).mean(axis=0).tolist(),
         "attempt_scores": [score(value) for value, _ in of_attempts] if known else None,
-        "attempt_score_intervals": [scores(span) for _, span in of_attempts] if known else None,
+        "attempt_score_intervals": [span and [score(end) for end in span] for _, span in of_attempts]
+        if known
+        else None,
         "regret": None if bound is None else [None if value is None else bound - value for value, _ in of_attempts],
         "regret_against": against,
         "rewards": [value for value, _ in of_steps],
@@ -98,12 +93,11 @@ def adapted(task: Task, played: Trials) -> dict[str, Any]:
             if _comparable(task, found)
         },
         "warmup_attempts": task.warmup_attempts,
-        "trials": len(played.returns),
     }
 
 
 def tasks_told_apart(played: Sequence[Trials]) -> dict[str, Any]:
-    """ "time" and "accuracy" of reading from the memory which of several tasks is played, as far as all go on."""
+    """Accuracy, and at which steps, of reading from the memory which of several tasks is played, while all go on."""
     times = _times(min(one.features.shape[1] for one in played))
     return {"time": times, "accuracy": [told_apart([one.remembered(time) for one in played]) for time in times]}
 

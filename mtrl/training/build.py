@@ -12,9 +12,8 @@ from mtrl.config import RunConfig
 from mtrl.training.replay import Replay
 from mtrl.training.rollout import Rollout
 from mtrl.training.windows import Layout
-from tasks.registry import load_suite, make_simulator
+from tasks.registry import load_suite
 from tasks.suite import Suite
-from tasks.trial import told
 
 
 def build_suite(config: RunConfig) -> Suite:
@@ -28,14 +27,9 @@ def forgotten(config: RunConfig, suite: Suite) -> str | None:
     Of tasks whose simulators tell how long an attempt can be.
     """
     longest = {}
-    for task in suite.tasks:
-        simulator = make_simulator(task)
-        try:
-            steps = told(simulator, "most_steps")
-        finally:
-            simulator.close()
-        if steps is not None:
-            whole = steps * (task.warmup_attempts + task.attempts)
+    for task, interface in zip(suite.tasks, suite.interfaces, strict=False):  # those of tasks held out follow
+        if interface.most_steps is not None:
+            whole = interface.most_steps * (task.warmup_attempts + task.attempts)
             longest[task.name] = whole if task.max_steps is None else min(whole, task.max_steps)
     name = max(longest, key=longest.__getitem__, default=None)
     if name is None or longest[name] <= config.agent.context:

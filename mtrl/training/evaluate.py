@@ -86,7 +86,7 @@ def _evaluate(player: Player, trials: int, seed: int) -> dict[str, Any]:
         played = _play(player, index, trials)
         returns = np.array([summary["raw_return"] for summary in played])
         reference = load_reference(task.id, attempts=task.attempts)
-        tasks[task.name] = _score(reference, returns, by_attempt(task, played))
+        tasks[task.name] = scored(reference, returns, by_attempt(task, played))
     scores = [entry["score"] for entry in tasks.values() if entry["score"] is not None]
     return {"score": float(np.mean(scores)) if scores else None, "tasks": tasks}
 
@@ -173,7 +173,14 @@ def load_agent(run: Path) -> tuple[Agent, Suite, RunConfig, dict[str, Any]]:
     return agent.eval(), suite, config, state["run"]
 
 
-def _score(reference: Reference | None, returns: NDArray[np.float64], attempts: NDArray[np.float64]) -> dict[str, Any]:
+def scored(reference: Reference | None, returns: NDArray[np.float64], attempts: NDArray[np.float64]) -> dict[str, Any]:
+    """A task's entry of `evaluate`.
+
+    Args:
+        reference: for trials of so many paid attempts.
+        returns: [trial] raw, of the paid attempts.
+        attempts: [trial, attempt], see `by_attempt`.
+    """
     mean = float(returns.mean())
     half = float(stats.t.ppf(0.975, len(returns) - 1) * stats.sem(returns)) if len(returns) > 1 else float("inf")
     interval = [mean - half, mean + half] if np.isfinite(half) else None

@@ -10,8 +10,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from tasks.gym_source import PLAIN, Gym
 from tasks.gym_wrappers import rescaled
-from tasks.registry import load_suite
-from tasks.trial import told
+from tasks.registry import load_suite, told
 
 
 def wrappers(env: gymnasium.Env) -> list[type]:  # type: ignore[type-arg]
