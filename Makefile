@@ -19,8 +19,9 @@ help:
 
 venv: $(INSTALLED)
 
-# A name on the PATH may be a shim of an interpreter that is not installed: only one that runs counts.
-$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+# A name on the PATH may be a shim of an interpreter that is not installed: only one that runs counts. Installed by a path
+# (compat), for setuptools' own finder would let any folder called tasks beside a user's script hide ours.
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt Makefile
 	@if ! $(PYTHON) -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 		for name in $(BASE_PYTHON) python3.12 python3.11 python3 python; do \
 			"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && found="$$name" && break; \
@@ -36,7 +37,8 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 			exit 1; \
 		}; \
 	fi
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--config-settings editable_mode=compat --editable '.[dev]'
 	@touch $@
 
 # A demo that was interrupted goes on where it was; one that is complete is reported again.

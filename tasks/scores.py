@@ -15,7 +15,7 @@ Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-R
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 _FILES = dict.fromkeys(("bandit", "mdp", "room", "point", "hallway", "tmaze"), "meta")
@@ -111,7 +111,7 @@ def normalised(return_: float, reference: Reference | None) -> float | None:
 
 @cache
 def _data(name: str) -> dict[str, Any]:
-    file = files("tasks").joinpath("data", name)
+    file = Path(__file__).with_name("data") / name
     if not file.is_file():
         return {}
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

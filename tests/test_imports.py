@@ -78,3 +78,12 @@ assert not loaded, loaded
     assert done.returncode == 0, done.stderr
     if code == 2:
         assert "Traceback" not in done.stderr
+
+
+def test_a_folder_called_tasks_beside_a_script_does_not_hide_ours(tmp_path: Path) -> None:
+    (tmp_path / "tasks").mkdir()
+    script = tmp_path / "script.py"
+    script.write_text("from tasks import load_reference, load_suite\nprint(load_reference('tmaze:10').best)")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"`make venv` installs so that this works:\n{done.stderr}"
+    assert float(done.stdout) == 1.0
