@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES: tuple[tuple[float, ...], ...] = ((), (4.0, 1.5), (1.2, 1.2), (5.0, 1.2, 1.2, 1.2), (8.0, 2.0))
@@ -37,7 +38,6 @@ _SETTINGS: Any = {
     "axes.titlelocation": "left",
     "axes.titlesize": 9.5,
     "axes.unicode_minus": True,
-    "figure.constrained_layout.use": True,
     "font.family": "DejaVu Sans",
     "grid.color": GRID,
     "grid.linewidth": 0.7,
@@ -140,6 +140,7 @@ def inline_svg(panel: Panel, name: str) -> str:
     with matplotlib.rc_context(_SETTINGS):
         figure = Figure(figsize=(panel.width, panel.height))
         panel.draw(figure.add_subplot())
+        _lay_out(figure)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
@@ -175,7 +176,12 @@ def save_picture(chart: Chart, paths: Sequence[Path], styles: dict[str, LineStyl
         if chart.legend:
             lines = [matplotlib.lines.Line2D([], [], **styles[name].keywords) for name in chart.legend]
             figure.legend(lines, list(chart.legend), loc="outside lower left", ncols=4)
+        _lay_out(figure)
         for path in paths:
             dates: Any = {"CreationDate": None} if path.suffix == ".pdf" else None
             figure.savefig(path, facecolor="white", metadata=dates)
-            figure.set_layout_engine("none")  # what the first picture's layout was stands for the others
+
+
+def _lay_out(figure: Figure) -> None:
+    """Once for all files: a figure that keeps an engine is laid out, and drawn once more, for each of them."""
+    ConstrainedLayoutEngine().execute(figure)

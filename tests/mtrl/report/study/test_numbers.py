@@ -111,6 +111,7 @@ def test_task_differences_are_paired_by_seed(tmp_path: Path) -> None:
         assert entry.reference.method == reference and entry.seeds == [0, 1, 2]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_transfer_is_against_agents_alone_with_the_same_settings(tmp_path: Path) -> None:
     """Two-hot is 0.3 better than regression, alone and in company: no transfer, though far above single-task."""
     methods = ("mean", "pcgrad", "two-hot", "single-task", "single-task+two-hot")

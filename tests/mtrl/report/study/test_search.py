@@ -35,6 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return write_study(tmp_path / "study", grid, runs)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_run_of_the_search_is_a_row_with_its_cost_and_the_taken_ones_are_marked(folder: Path) -> None:
     runs = [
         *(tried("mean", 0.001, 0.3), tried("pcgrad", 0.001, 0.4), tried("mean", 0.01, 0.5)),
@@ -60,6 +61,7 @@ def test_every_run_of_the_search_is_a_row_with_its_cost_and_the_taken_ones_are_m
     ]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_a_search_nothing_is_said_of_one(folder: Path) -> None:
     write_study_report(folder)
     assert 'id="search"' not in (folder / "report.html").read_text()

@@ -78,6 +78,7 @@ def test_whether_a_method_loses_less_than_the_baseline_is_tested_in_pairs(tmp_pa
     assert row["change minus that of mean"].startswith("+0.05 (") and row["change minus that of mean"].endswith("*")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_seeds_that_failed_are_told_wherever_they_are_missing(tmp_path: Path) -> None:
     """Two runs of "wild" diverge at the largest spread; those that do not keep all."""
     grid = Grid(methods=("mean", "wild"), tasks=TASKS[:2], conditions=spread(1, 100))
@@ -163,6 +164,7 @@ def test_two_seeds_tell_nothing_apart(tmp_path: Path) -> None:
     assert all(entry.change is entry.against is None for entry in found.axes[0].courses[0].kept)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_scaled_condition_is_compared_with_the_unscaled_one(tmp_path: Path) -> None:
     """The correction is for both methods and both scaled conditions."""
     scaled = [conditions.scales({TASKS[0]: factor}) for factor in (10.0, 100.0)]
@@ -196,6 +198,7 @@ def test_every_scaled_condition_is_compared_with_the_unscaled_one(tmp_path: Path
     assert f"Score kept from scales none to scales {TASKS[0]} 10" in tables
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_along_an_axis_comparisons_are_corrected_over_all_its_conditions(tmp_path: Path) -> None:
     """p = 0.02 under each of five conditions: told apart in each by itself, nowhere over the axis."""
     grid = Grid(methods=("mean", "b"), seeds=(0, 1, 2, 3), tasks=TASKS[:2], conditions=spread(1, 3, 10, 30, 100))
@@ -283,6 +286,7 @@ def drawn_study(folder: Path, counts: Sequence[int], left_out: Sequence[tuple[st
     return load_study(write_study(folder, grid, records))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_seed_is_scored_on_the_tasks_that_it_has_drawn(tmp_path: Path) -> None:
     study = drawn_study(tmp_path / "x", (2, 3))
     drawn = {seed: conditions.drawn_order(TASKS, seed)[:2] for seed in study.seeds}
