@@ -14,6 +14,7 @@ process, simulators' libraries included.
 
 import argparse
 import json
+import math
 import multiprocessing
 import statistics
 import subprocess
@@ -135,23 +136,22 @@ def rate(play: Callable[[int], object], steps: int) -> float:
     return steps / (time.perf_counter() - start)
 
 
-def measure(task_id: str, repeats: int, seconds: float, slots: int) -> dict[str, Any]:
-    """One task's row."""
+def measure(task_id: str, repeats: int, seconds: float, slots: int, *, here: bool) -> dict[str, Any]:
+    """One task's row.
+
+    Args:
+        here: leave other processes out.
+    """
     suite = load_suite(task_id, invalid_actions="mask")
-    apart = Apart(task_id, 2)
-    ways: dict[str, Callable[[int], object]] = {
-        "bare": bare(task_id),
-        "many bare": bare(task_id, slots),
-        "1 process": partial(apart.play, processes=1),
-        "2 processes": partial(apart.play, processes=2),
-    }
-    ends: list[Callable[[], object]] = [apart.close]
-    for name, count, workers in (
-        ("1 slot", 1, 0),
-        ("slots", slots, 0),
-        ("1 worker", slots, 1),
-        ("2 workers", slots, 2),
-    ):
+    ways: dict[str, Callable[[int], object]] = {"bare": bare(task_id), "many bare": bare(task_id, slots)}
+    trials = [("1 slot", 1, 0), ("slots", slots, 0)]
+    ends: list[Callable[[], object]] = []
+    if not here:
+        apart = Apart(task_id, 2)
+        ways |= {"1 process": partial(apart.play, processes=1), "2 processes": partial(apart.play, processes=2)}
+        ends.append(apart.close)
+        trials += [("1 worker", slots, 1), ("2 workers", slots, 2)]
+    for name, count, workers in trials:
         ways[name], end = through(suite, count, workers)
         ends.append(end)
     for play in ways.values():
@@ -165,6 +165,8 @@ def measure(task_id: str, repeats: int, seconds: float, slots: int) -> dict[str,
         end()
 
     def ratio(name: str, of: str = "bare") -> float:
+        if name not in rates:
+            return math.nan
         return statistics.median(one / other for one, other in zip(rates[name], rates[of], strict=True))
 
     return {
@@ -172,6 +174,7 @@ def measure(task_id: str, repeats: int, seconds: float, slots: int) -> dict[str,
         "bare": statistics.median(rates["bare"]),
         "one_slot": ratio("1 slot"),
         "slots": ratio("slots"),
+        "slots_rate": statistics.median(rates["slots"]),
         "slots_bare": ratio("many bare"),
         "worker": ratio("1 worker"),
         "two_workers": ratio("2 workers", "1 worker"),
@@ -243,18 +246,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--slots", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=21)
     parser.add_argument("--seconds", type=float, default=0.15, help="of the bare simulator, in each round")
+    parser.add_argument("--here", action="store_true", help="leave workers and other processes out")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
+    for task in given.tasks:
+        try:
+            load_suite(task, invalid_actions="mask")
+        except ValueError as error:
+            parser.error(str(error))
     rows = []
     if not given.json:
-        ours = f"{'1 slot':>9}{f'{given.slots} slots':>10}{'(bare)':>8}{'1 worker':>10}{'2 of 1':>8}{'(bare)':>8}"
+        ours = f"{'1 slot':>9}{f'{given.slots} slots':>22}{'(bare)':>8}{'1 worker':>10}{'2 of 1':>8}{'(bare)':>8}"
         print(f"{'task':34}{'bare':>10}{ours}{'MiB':>7}")
     for task in given.tasks:
-        row = measure(task, given.repeats, given.seconds, given.slots)
+        row = measure(task, given.repeats, given.seconds, given.slots, here=given.here)
         rows.append(row)
         if not given.json:
             numbers = (
-                f"{row['one_slot']:>9.2f}{row['slots']:>10.2f}{bracketed(row['slots_bare'])}{row['worker']:>10.2f}"
+                f"{row['one_slot']:>9.2f}{row['slots_rate']:>10,.0f}/s{row['slots']:>10.2f}"
+                f"{bracketed(row['slots_bare'])}{row['worker']:>10.2f}"
             )
             numbers += f"{row['two_workers']:>8.2f}{bracketed(row['two_bare'])}{row['mib_per_simulator']:>7.2f}"
             print(f"{task:34}{row['bare']:>8,.0f}/s{numbers}", flush=True)

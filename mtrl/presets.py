@@ -183,6 +183,7 @@ _TRIALS: dict[str, _Meta] = {
     "bandits-shift": _Meta(longest=10),
     "bandit": _BANDIT,
     "tabular-mdp": _MDP,
+    "tabular-mdp-shift": _MDP,
     "mdp": _MDP,
     "dark-room": _ROOM,
     "dark-room-shift": _ROOM,
@@ -199,7 +200,7 @@ _TRIALS: dict[str, _Meta] = {
 }
 _ROLLOUT = 6_400
 # Where the name of a task says how many steps an attempt has, and how many these are more.
-_STEPS = {"bandit": (r"x(\d+)(@|$)", 0), "mdp": (r"x(\d+)$", 0), "tmaze": (r":(\d+)$", 1)}
+_STEPS = {"bandit": (r"x(\d+)(@|$)", 0), "mdp": (r"x(\d+)(@|$)", 0), "tmaze": (r":(\d+)$", 1)}
 
 
 def _rl2(suite: str, meta: _Meta) -> RunConfig:

@@ -36,6 +36,7 @@ SUITES: dict[str, str] = {
     "dark-room-shift": "tasks.meta.suites:dark_room_shift",
     "point-robot-shift": "tasks.meta.suites:point_robot_shift",
     "tmaze-shift": "tasks.meta.suites:tmaze_shift",
+    "tabular-mdp-shift": "tasks.meta.suites:tabular_mdp_shift",
     "classic-control": "suites/classic-control.yaml",
     "mixed": "suites/mixed.yaml",
 }

@@ -108,7 +108,7 @@ def _best_arms(simulator: Bandit, seed: int) -> NDArray[np.float64]:
 
 
 def _mdp(simulator: TabularMDP, task: Task, seed: int) -> Family:
-    shape = Shape(simulator.states, simulator.actions, simulator.steps)
+    shape = Shape(simulator.states, simulator.actions, simulator.steps, simulator.distribution.concentration)
     plans: dict[str, Plan] = {
         "psrl": psrl(shape.horizon),
         "psrl-optimistic": psrl(shape.horizon, samples=5),

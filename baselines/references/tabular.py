@@ -16,17 +16,19 @@ Policy: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of an MDP."""
+    """Sizes of an MDP, and what its moves are drawn from."""
 
     states: int
     actions: int
     horizon: int
     """Steps of an attempt."""
+    concentration: float = 1.0
+    """Of the symmetric Dirichlet distribution of the next state's probabilities; 1: flat."""
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """After a flat Dirichlet prior of transitions, and reward means from Normal(1, 1) with unit noise."""
+    """After a symmetric Dirichlet prior of transitions, and reward means from Normal(1, 1) with unit noise."""
 
     moves: Values
     """``[slot, state, action, next state]`` how often seen."""
@@ -34,16 +36,18 @@ class Posterior:
     """``[slot, state, action]`` how often a reward was seen."""
     total: Values
     """``[slot, state, action]`` sum of these rewards."""
+    concentration: float
+    """Of the prior: how often each move counts as seen beforehand."""
 
     @classmethod
     def prior(cls, num_slots: int, shape: Shape) -> "Posterior":
         """Nothing seen."""
         pairs = (num_slots, shape.states, shape.actions)
-        return cls(np.zeros((*pairs, shape.states)), np.zeros(pairs), np.zeros(pairs))
+        return cls(np.zeros((*pairs, shape.states)), np.zeros(pairs), np.zeros(pairs), shape.concentration)
 
     def at(self, slots: NDArray[np.int64]) -> "Posterior":
         """That of these slots."""
-        return Posterior(self.moves[slots], self.pulls[slots], self.total[slots])
+        return Posterior(self.moves[slots], self.pulls[slots], self.total[slots], self.concentration)
 
     def mean_rewards(self) -> Values:
         """``[slot, state, action]``; their variance is 1 / (1 + pulls)."""
@@ -51,13 +55,13 @@ class Posterior:
 
     def mean_moves(self) -> Values:
         """``[slot, state, action, next state]``"""
-        weights = 1.0 + self.moves
+        weights = self.concentration + self.moves
         mean: Values = weights / weights.sum(axis=-1, keepdims=True)
         return mean
 
     def sample(self, generator: np.random.Generator) -> tuple[Values, Values]:
         """Transitions and rewards of one MDP for every slot."""
-        weights = generator.standard_gamma(1.0 + self.moves)
+        weights = generator.standard_gamma(self.concentration + self.moves)
         rewards = self.mean_rewards() + generator.standard_normal(self.pulls.shape) / np.sqrt(1.0 + self.pulls)
         return weights / weights.sum(axis=-1, keepdims=True), rewards
 

@@ -10,6 +10,9 @@ import random
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tasks.registry import nearest
 
 Point = tuple[float, float]
@@ -104,6 +107,41 @@ class Normal:
     def draw(self, generator: random.Random) -> float:
         """A number."""
         return generator.gauss(0.0, self.scale)
+
+
+@dataclass(frozen=True)
+class Dirichlet:
+    """Symmetric Dirichlet: probabilities that are each alike before they are drawn."""
+
+    concentration: float
+    """1: all probabilities are as likely (flat). Towards 0 one outcome takes nearly all; far above 1 all outcomes are
+    nearly as likely."""
+
+    @classmethod
+    def of(cls, value: Any) -> "Dirichlet":
+        """From a number, or one as text.
+
+        Raises:
+            ValueError: it is no number from 0.01 to 1000.
+        """
+        try:
+            concentration = _number(value)
+        except (TypeError, ValueError):
+            concentration = math.nan
+        if not 0.01 <= concentration <= 1000.0:
+            raise ValueError(f"expected a number from 0.01 to 1000, got {value!r}")
+        return cls(concentration)
+
+    @property
+    def label(self) -> str:
+        """See `Distribution`."""
+        return _text(self.concentration)
+
+    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Arrays of a shape, whose last axis sums to 1."""
+        weights = generator.standard_gamma(self.concentration, shape)
+        probabilities: NDArray[np.float64] = weights / weights.sum(axis=-1, keepdims=True)
+        return probabilities
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Source: Duan et al. 2016, "RL^2: Fast Reinforcement Learning via Slow Reinforcement Learning", after Osband et al. 2013,
 "(More) Efficient Reinforcement Learning via Posterior Sampling": the next state's probabilities from a flat Dirichlet
-distribution, mean rewards from Normal(1, 1), rewards from Normal(mean, 1), the same state at every start.
+distribution (or from one of another concentration), mean rewards from Normal(1, 1), rewards from Normal(mean, 1), the
+same state at every start.
 """
 
 import random
@@ -14,6 +15,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from tasks.meta.distributions import Dirichlet
 from tasks.meta.simulator import InstanceSimulator
 
 
@@ -24,15 +26,18 @@ class TabularMDP(InstanceSimulator):
         states: how many, at least 1.
         actions: how many, at least 1.
         horizon: steps of an attempt.
+        distribution: of the next state's probabilities.
     """
 
     noisy = True
 
-    def __init__(self, states: int, actions: int, horizon: int) -> None:
+    def __init__(
+        self, states: int, actions: int, horizon: int, distribution: Dirichlet = Dirichlet(concentration=1.0)
+    ) -> None:
         super().__init__(horizon)
         self.observation_space = spaces.Discrete(states)
         self.action_space = spaces.Discrete(actions)
-        self.states, self.actions = states, actions
+        self.states, self.actions, self.distribution = states, actions, distribution
         self.transitions: NDArray[np.float64] = np.zeros((states, actions, states))
         """``[state, action, next state]``: this instance's probabilities."""
         self.means: NDArray[np.float64] = np.zeros((states, actions))
@@ -44,8 +49,7 @@ class TabularMDP(InstanceSimulator):
     def draw(self, generator: random.Random) -> None:
         """See `InstanceSimulator`."""
         tables = np.random.default_rng(generator.getrandbits(64))
-        weights = tables.standard_exponential((self.states, self.actions, self.states))
-        self.transitions = weights / weights.sum(axis=-1, keepdims=True)
+        self.transitions = self.distribution.draw(tables, (self.states, self.actions, self.states))
         self.means = tables.normal(1.0, 1.0, (self.states, self.actions))
         self._rows = self.transitions.cumsum(axis=-1).reshape(-1, self.states).tolist()
         self._pay = self.means.ravel().tolist()

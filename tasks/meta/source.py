@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tasks.meta.distributions import Arc, Cells, Distribution, Normal, Spans, Square, goal_points
+from tasks.meta.distributions import Arc, Cells, Dirichlet, Distribution, Normal, Spans, Square, goal_points
 from tasks.registry import nearest
 from tasks.task import Task
 
@@ -93,31 +93,38 @@ class Mdp:
 
     @classmethod
     def task(cls, name: str, **protocol: Any) -> Task:
-        """A task by its name, with the settings of `Task` that differ from one attempt.
+        """A task by its name, with the settings of `Task` that differ from one attempt; see `make` for its options.
 
         Raises:
-            ValueError: there is no such process, or it is given options.
+            ValueError: there is no such process, option or distribution.
         """
-        cls._read(name)
-        _refuse("mdp", name, protocol.pop("options", {}))
-        return _task("mdp", name, protocol)
+        return _task("mdp", cls._read(name, protocol.pop("options", {}))[0], protocol)
 
     @classmethod
-    def make(cls, name: str) -> "gymnasium.Env[Any, Any]":
-        """A simulator."""
+    def make(cls, name: str, concentration: Any = None) -> "gymnasium.Env[Any, Any]":
+        """A simulator.
+
+        Args:
+            name: as in `task`.
+            concentration: of the Dirichlet distribution that the next state's probabilities are drawn from, 0.01 (moves
+                are nearly certain) to 1000 (all states are nearly as likely); None: 1, flat.
+        """
         from tasks.meta.mdp import TabularMDP
 
-        return TabularMDP(*cls._read(name))
+        _, (states, actions, horizon), distribution = cls._read(name, _given(concentration=concentration))
+        return TabularMDP(states, actions, horizon, distribution)
 
     @staticmethod
-    def _read(name: str) -> list[int]:
-        found = re.fullmatch(r"tabular-(\d+)x(\d+)x(\d+)", name)
+    def _read(name: str, options: Mapping[str, Any]) -> tuple[str, list[int], Dirichlet]:
+        found = re.fullmatch(r"tabular-(\d+)x(\d+)x(\d+)", name.partition("@")[0])
         if not found:
             raise ValueError(
                 f"unknown process {name!r}; expected tabular-SxAxH, for S states, A actions and H steps; "
                 f"{nearest(name, MDPS)}"
             )
-        return _counts(f"mdp:{name}", *found.groups())
+        sizes = _counts(f"mdp:{name}", *found.groups())
+        full, distribution = _named("mdp", name, options, "concentration", "1", Dirichlet.of)
+        return full, sizes, distribution
 
 
 class Room:

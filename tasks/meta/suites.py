@@ -1,4 +1,4 @@
-"""Suites of the meta-RL families: each by itself, a mixture, and four with instances held out.
+"""Suites of the meta-RL families: each by itself, a mixture, and five with instances held out.
 
 Those with "shift" in the name train on a part of the instances. Held out are *interpolation* (instances between those
 of training), *extrapolation* (beyond them) and *new-family* (another kind of problem in the same spaces).
@@ -166,5 +166,21 @@ def tmaze_shift() -> Suite:
         tasks=tuple(TMaze.task(str(length)) for length in (10, 30)),
         held_out=(corridor(20, "interpolation"), corridor(100, "extrapolation")),
         description="Passive T-mazes of 10 and 30 steps; held out: 20 and 100 steps.",
+        invalid_actions="mask",
+    )
+
+
+def tabular_mdp_shift() -> Suite:
+    """Trained where moves are rather certain and where they are rather even; held out: between, and nearly certain."""
+
+    def processes(name: str, concentration: float) -> Task:
+        options = {"concentration": concentration}
+        return replace(Mdp.task(MDPS[0], attempts=MDP_ATTEMPTS, options=options), name=name)
+
+    return Suite(
+        name="tabular-mdp-shift",
+        tasks=(processes("certain", 0.3), processes("even", 3.0)),
+        held_out=(processes("interpolation", 1.0), processes("extrapolation", 0.03)),
+        description="Random MDPs whose moves are rather certain or rather even; held out: between, and nearly certain.",
         invalid_actions="mask",
     )

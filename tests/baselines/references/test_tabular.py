@@ -107,7 +107,7 @@ def test_the_inner_maximisation_is_the_linear_programmes() -> None:
 @pytest.mark.parametrize("name", sorted(PLANS))
 def test_with_very_much_data_every_plan_is_the_best_policy(name: str) -> None:
     moves, rewards = some_mdps(20)
-    posterior = Posterior(1e9 * moves, np.full(rewards.shape, 1e9), 1e9 * rewards)
+    posterior = Posterior(1e9 * moves, np.full(rewards.shape, 1e9), 1e9 * rewards, concentration=1.0)
     plan = PLANS[name](posterior, np.random.default_rng(0))
     assert (plan == value_iteration(moves, rewards, 2)[0]).mean() > 0.99
 
@@ -122,6 +122,15 @@ def test_references_lie_between_random_and_the_optimum_and_adapt(name: str) -> N
     if name in ("beb", "ucrl2-tuned"):
         assert found.result.mean > 145
     assert found.result.steps == 100 and len(found.steps) == 100
+
+
+def test_the_prior_is_what_moves_are_drawn_from() -> None:
+    task = load_suite("mdp:tabular-3x2x2@0.3").tasks[0]
+    posterior = family_of(task).references["psrl"](4000, np.random.default_rng(0)).posterior
+    moves, _ = posterior.sample(np.random.default_rng(0))
+    assert np.var(moves) == pytest.approx(2 / (9 * (3 * 0.3 + 1)), rel=0.03)  # Beta(0.3, 0.6)
+    posterior.moves[:, 1, 0, 2] += 1.0
+    assert posterior.mean_moves()[0, 1, 0] == pytest.approx([0.3 / 1.9, 0.3 / 1.9, 1.3 / 1.9])
 
 
 def test_what_a_known_mdp_is_worth_shrinks_to_the_best_arm_for_one_step() -> None:

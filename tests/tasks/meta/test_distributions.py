@@ -4,6 +4,7 @@ import math
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tasks.compose.suite_file import load_suite_file
@@ -134,7 +135,9 @@ def test_held_out_instances_are_never_trained_on(name: str) -> None:
         assert all(abs(x) >= math.cos(math.radians(70)) - 1e-9 and y >= 0 for x, y in seen)
 
 
-@pytest.mark.parametrize("name", ["bandits-shift", "dark-room-shift", "point-robot-shift", "tmaze-shift"])
+@pytest.mark.parametrize(
+    "name", ["bandits-shift", "dark-room-shift", "point-robot-shift", "tmaze-shift", "tabular-mdp-shift"]
+)
 def test_an_agent_of_training_can_play_what_is_held_out(name: str) -> None:
     suite = load_suite(name)
     holdout = suite.holdout()
@@ -151,6 +154,8 @@ def test_an_agent_of_training_can_play_what_is_held_out(name: str) -> None:
         ("bandit:bernoulli-5x10", "means", [0.3, 0.7], "bandit:bernoulli-5x10@0.3..0.7"),
         ("bandit:bernoulli-5x10", "means", [0, 1], "bandit:bernoulli-5x10"),
         ("bandit:gaussian-5x10", "scale", 2, "bandit:gaussian-5x10@2"),
+        ("mdp:tabular-4x2x10", "concentration", 0.3, "mdp:tabular-4x2x10@0.3"),
+        ("mdp:tabular-4x2x10", "concentration", "1", "mdp:tabular-4x2x10"),
         ("room:dark", "goals", "train", "room:dark@train"),
         ("room:key-door", "goals", [[0, 0]], "room:key-door@0.0"),
         ("point:sparse-discrete", "goals", "square", "point:sparse-discrete@square"),
@@ -167,8 +172,8 @@ def test_another_distribution_is_another_id(id_: str, option: str, value: Any, n
     given: Any = find_source(source).make(name, **{option: value})
     for env in (again, given):
         env.reset(seed=3)
-    shown = [getattr(env, "means", getattr(env, "goal", None)) for env in (again, given)]
-    assert shown[0] == shown[1]
+    assert again.instance == given.instance
+    assert source != "mdp" or np.array_equal(again.transitions, given.transitions)
     assert find_source(source).task(named.partition(":")[2], options={option: value}) == task
 
 
@@ -202,7 +207,9 @@ def test_distributions_work_in_suite_files(tmp_path: Any) -> None:
         ("bandit:bernoulli-5x10", {"means": [0.2, 1.2]}, r"task 'bandit:bernoulli-5x10': means: expected ranges"),
         ("bandit:gaussian-5x10", {"scale": -1}, "scale: expected a finite number above 0, got -1"),
         ("mdp:tabular-10x5", {}, "expected tabular-SxAxH"),
-        ("mdp:tabular-10x5x10", {"states": 3}, "has no options, got 'states'"),
+        ("mdp:tabular-10x5x10", {"states": 3}, "unknown option 'states'.*concentration"),
+        ("mdp:tabular-10x5x10", {"concentration": 0}, "concentration: expected a number from 0.01 to 1000, got 0"),
+        ("mdp:tabular-10x5x10@flat", {}, "concentration: expected a number from 0.01 to 1000, got 'flat'"),
         ("room:drak", {}, "unknown room task 'drak'; did you mean dark"),
         ("room:dark@nowhere", {}, "expected a set of cells, got 'nowhere'"),
         ("point:dens", {}, "did you mean dense"),

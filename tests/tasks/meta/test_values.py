@@ -175,7 +175,15 @@ def test_random_references_agree_with_what_is_known_exactly() -> None:
 
 def test_every_task_of_the_suites_has_a_random_reference_below_the_best() -> None:
     for suite in ("bandits", "tabular-mdp", "dark-room", "dark-key-door", "point-robot", "hallway-sign", "tmaze"):
-        for name in (suite, "meta-mix", "bandits-shift", "dark-room-shift", "point-robot-shift", "tmaze-shift"):
+        for name in (
+            suite,
+            "meta-mix",
+            "bandits-shift",
+            "dark-room-shift",
+            "point-robot-shift",
+            "tmaze-shift",
+            "tabular-mdp-shift",
+        ):
             for task in load_suite(name).all_tasks:
                 reference = load_reference(task.id)
                 assert reference is not None
