@@ -1,6 +1,6 @@
 """How fast are trials through the toolkit, next to the bare simulator stepped in a loop?
 
-    python -m benchmarks.simulators [--json] [--tasks popgym:RepeatFirstEasy procgen:coinrun] [--slots 32]
+    python -m benchmarks.simulators [--json] [--tasks popgym:RepeatFirstEasy procgen:coinrun] [--slots 32] [--here]
 
 In one run alternate: the bare simulator with random actions, reset whenever an episode ends; the same task as trials in
 one slot and in many slots of this process, and in as many slots of one and of two worker processes. A ratio is the
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 
 from tasks.registry import load_suite, make_simulator
 from tasks.suite import Suite
@@ -56,10 +57,14 @@ def bare(task_id: str, count: int = 1) -> Callable[[int], object]:
             envs.append(make_simulator(load_suite(task_id).tasks[0]))
         envs[-1].reset(seed=seed)
     generator = np.random.default_rng(0)
-    actions = int(envs[0].action_space.n)
+    space = envs[0].action_space
 
     def play(steps: int) -> None:
-        for env, action in zip(cycle(envs), generator.integers(actions, size=steps).tolist(), strict=False):
+        if isinstance(space, spaces.Discrete):
+            actions = generator.integers(space.n, size=steps).tolist()
+        else:
+            actions = list(generator.uniform(space.low, space.high, (steps, *space.shape)).astype(space.dtype))
+        for env, action in zip(cycle(envs), actions, strict=False):
             _, _, terminated, truncated, _ = env.step(action)
             if terminated or truncated:
                 env.reset()
@@ -88,7 +93,13 @@ def through(suite: Suite, slots: int, workers: int) -> tuple[Callable[[int], obj
     generator = np.random.default_rng(0)
 
     def play(steps: int) -> None:
-        for actions in generator.integers(suite.num_actions, size=(-(-steps // slots), slots)):
+        size = (-(-steps // slots), slots)
+        drawn: Any
+        if suite.continuous:
+            drawn = generator.uniform(-1.0, 1.0, (*size, suite.num_actions)).astype(np.float32)
+        else:
+            drawn = generator.integers(suite.num_actions, size=size)
+        for actions in drawn:
             envs.step(actions)
 
     return play, envs.close
@@ -241,7 +252,9 @@ def bracketed(ratio: float) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS))
+    parser.add_argument(
+        "--tasks", nargs="+", default=list(TASKS), help="tasks, or suites of which the first task counts"
+    )
     parser.add_argument("--suites", nargs="*", default=list(SUITES), help="suites to load")
     parser.add_argument("--slots", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=21)
