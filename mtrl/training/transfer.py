@@ -93,10 +93,13 @@ def freeze(agent: Agent, parts: Sequence[str], taken: Sequence[str], new: Sequen
 
 
 def _of_part(agent: Agent, part: str, names: Iterable[str]) -> list[str]:
-    """Those of a part of the network; experts may also stand in the blocks of the memory."""
+    """Those of a part of the network; experts may also stand in the blocks of the memory, and a mission's words scale
+    and shift the features in the encoder."""
     places = [part]
     if part == "experts":
         places += [name for name, module in agent.named_modules() if isinstance(module, Mixture)]
+    elif part == "conditioning":
+        places.append("encoder.mission")
     return [name for name in names if name.startswith(tuple(f"{place}." for place in places))]
 
 
