@@ -7,6 +7,7 @@ wherever it happens, for it flatters the method.
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from mtrl.report.study.folder import Study
 from mtrl.report.study.scores import (
     Rows,
     SeedTasks,
+    adjusted,
     all_tasks,
     are_drawn,
     estimate,
@@ -22,6 +24,7 @@ from mtrl.report.study.scores import (
     least_deviation,
     matrix,
     mean_of_rows,
+    paired,
     score_rows,
     scored_tasks,
     seed_tasks,
@@ -100,8 +103,8 @@ class ConditionResult:
     behind: dict[str, bool]
     """Whether each other method is told apart from the leader.
 
-    The correction counts that the data chose the leader. The baseline is also told apart where the leader is better in
-    the comparison with the baseline, which was planned before.
+    The data chose the leader, so the correction (Holm) is for all pairs of methods. The baseline is also told apart
+    where the leader is better in the comparison with the baseline, which was planned before.
     """
 
     @property
@@ -144,7 +147,7 @@ def _with_zeros(study: Study, condition: str, tasks: SeedTasks) -> dict[str, Dif
     return compared(rows, study.baseline)
 
 
-def compared(rows: Mapping[str, Rows], reference: str | None, *, level: float = 0.05) -> dict[str, Difference]:
+def compared(rows: Mapping[str, Rows], reference: str | None) -> dict[str, Difference]:
     """Each method's paired difference from the reference, for those that share `LEAST_SEEDS` with it."""
     if reference is None or reference not in rows:
         return {}
@@ -160,9 +163,7 @@ def compared(rows: Mapping[str, Rows], reference: str | None, *, level: float = 
         for method, seeds in shared.items()
     }
     found = (
-        paired_differences(
-            _means(base), {method: _means(own) for method, own in others.items()}, level=level, least=least
-        )
+        paired_differences(_means(base), {method: _means(own) for method, own in others.items()}, least=least)
         if others
         else []
     )
@@ -185,11 +186,16 @@ def _leader(rows: Mapping[str, Rows]) -> tuple[str | None, dict[str, bool]]:
     if len(means) < 2:
         return None, {}
     leader = max(means, key=means.__getitem__)
-    # Any of the methods could have come out first, so each of these families has an equal share of the error.
-    apart = compared(rows, leader, level=0.05 / len(means))
-    return leader, {
-        method: method in apart and apart[method].verdict == "worse" for method in means if method != leader
+    shared = {pair: sorted(rows[pair[0]].keys() & rows[pair[1]].keys()) for pair in combinations(means, 2)}
+    tested = {
+        pair: paired(*([rows[method][seed] for seed in seeds] for method in pair))[1]
+        for pair, seeds in shared.items()
+        if len(seeds) >= LEAST_SEEDS
     }
+    # Any of the methods could have come out first, so the correction is for all pairs of them.
+    corrected = dict(zip(tested, adjusted(list(tested.values())), strict=True))
+    told = {method for pair, p_value in corrected.items() if leader in pair and p_value <= 0.05 for method in pair}
+    return leader, {method: method in told for method in means if method != leader}
 
 
 def _method(

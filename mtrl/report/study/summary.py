@@ -140,12 +140,13 @@ def _leader(result: ConditionResult) -> Iterator[str]:
         f"The highest mean score is that of {result.leader}, "
         f"{with_interval(result.methods[result.leader].aggregates['mean'])}"
     )
+    correction = "Holm's correction for all pairs of methods"
     if not near:
-        yield f"{lead}; every other method is told apart from it."
+        yield f"{lead}; every other method is told apart from it ({correction})."
     elif len(near) == len(result.behind):
-        yield f"{lead}; no other method is told apart from it, so there is no winner."
+        yield f"{lead}; no other method is told apart from it ({correction}), so there is no winner."
     else:
-        yield f"{lead}; not told apart from it: {listed(near)}, so there is no single winner."
+        yield f"{lead}; not told apart from it ({correction}): {listed(near)}, so there is no single winner."
 
 
 def _without_score(result: ConditionResult) -> Iterator[str]:

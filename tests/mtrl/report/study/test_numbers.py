@@ -21,6 +21,7 @@ from mtrl.report.study.scores import Row, estimate, matrix, mean_of_rows, task_e
 from mtrl.report.study.series import series
 from mtrl.report.study.summary import summary
 from mtrl.study.statistics.aggregates import AGGREGATES
+from mtrl.study.statistics.holm import holm
 from tests.mtrl.report.study.synthetic import (
     TASKS,
     Grid,
@@ -143,6 +144,19 @@ def test_transfer_is_against_agents_alone_with_the_same_settings(tmp_path: Path)
     write_study_report(tmp_path / "y")
     page = (tmp_path / "y" / "report.html").read_text(encoding="utf-8")
     assert "Of two-hot the study has no such agents with the same settings" in page
+
+
+@pytest.mark.parametrize(("lower", "behind"), [(0.0, False), (0.2, True)])
+def test_who_is_behind_the_leader_is_corrected_for_all_pairs(lower: float, behind: bool, tmp_path: Path) -> None:
+    """Corrected for the leader's own two comparisons alone, both others would always be told apart: p = 0.04."""
+    scores = {"best": (0.8, 0.7, 0.9, 0.6), "near": (0.7, 0.655, 0.8, 0.555), "far": (0.6, 0.66, 0.74, 0.5)}
+    scores["far"] = tuple(score - lower for score in scores["far"])
+    grid = Grid(methods=tuple(scores), seeds=(0, 1, 2, 3), tasks=TASKS[:1], baseline=None)
+    result = condition_result(study_of(tmp_path / "x", grid, lambda c, method, seed, t: scores[method][seed]), "plain")
+    pairs = [("best", "near"), ("best", "far"), ("near", "far")]
+    corrected = holm([stats.ttest_rel(scores[one], scores[two]).pvalue for one, two in pairs])
+    assert result.leader == "best" and result.behind == {"near": behind, "far": behind}
+    assert (corrected[:2] <= 0.05).tolist() == [behind, behind]
 
 
 def test_a_curve_is_the_mean_over_tasks_then_seeds(tmp_path: Path) -> None:
