@@ -41,6 +41,9 @@ from mtrl.study.statistics.student import LEAST_SEEDS
 
 Standing = Literal["baseline", "better", "worse", "not distinguishable", "too few seeds", "no score"]
 
+LEVEL = 0.05
+"""Of corrected p-values, up to which methods are told apart."""
+
 _TIMES = ("processor_seconds", "seconds")
 """What a run's cost is read from, the better first: a busy machine stretches wall-clock."""
 
@@ -174,9 +177,9 @@ def _means(rows: Rows) -> dict[int, list[float]]:
     return {seed: [row.mean] for seed, row in rows.items()}
 
 
-def verdict_of(difference: Estimate, p_value: float, *, level: float = 0.05) -> Verdict:
+def verdict_of(difference: Estimate, p_value: float) -> Verdict:
     """What may be said of a difference, from its corrected p-value."""
-    if p_value > level:
+    if p_value > LEVEL:
         return "not distinguishable"
     return "better" if difference.value > 0 else "worse"
 
@@ -194,7 +197,7 @@ def _leader(rows: Mapping[str, Rows]) -> tuple[str | None, dict[str, bool]]:
     }
     # Any of the methods could have come out first, so the correction is for all pairs of them.
     corrected = dict(zip(tested, adjusted(list(tested.values())), strict=True))
-    told = {method for pair, p_value in corrected.items() if leader in pair and p_value <= 0.05 for method in pair}
+    told = {method for pair, p_value in corrected.items() if leader in pair and p_value <= LEVEL for method in pair}
     return leader, {method: method in told for method in means if method != leader}
 
 
