@@ -16,11 +16,23 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-_BLIND = ("mean", "two-hot", "pcgrad", "cagrad", "gradnorm", "popart")
-"""Methods whose network does not know the task."""
-
 Scores = dict[str, dict[float, list[float]]]
 """Method -> angle -> score of every seed, mean over its two tasks."""
+Panels = dict[str, list[str]]
+"""Title -> methods."""
+
+
+def panels_of(folder: Path) -> Panels:
+    """The study's methods: those that know no task, and those that do, by what combines their gradients."""
+    found: Panels = {}
+    for method in json.loads((folder / "study.json").read_text())["methods"]:
+        settings = method["settings"]
+        if any(place.startswith(("sharing.", "experts.")) for place in settings):
+            title = f"knows its task; strategy {settings['conflict.strategy']}"
+        else:
+            title = "task-blind"
+        found.setdefault(title, []).append(method["name"])
+    return found
 
 
 def read(folder: Path) -> Scores:
@@ -58,29 +70,34 @@ def table(scores: Mapping[str, Mapping[float, Sequence[float]]]) -> str:
     return "\n".join([*lines, f"| *bound of the task-blind* | {bound} |"])
 
 
-def draw(scores: Mapping[str, Mapping[float, Sequence[float]]], out: Path) -> None:
-    """Two panels: networks that do not know their task, and those that do."""
+def draw(scores: Mapping[str, Mapping[float, Sequence[float]]], panels: Panels, out: Path) -> None:
+    """One panel beside the other, on one scale."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, panels = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True)
-    groups = ([m for m in scores if m in _BLIND], [m for m in scores if m not in _BLIND])
-    for axes, methods, title in zip(
-        panels, groups, ("task-blind", "told the task, or with its own parameters"), strict=True
-    ):
+    figure, grid = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.2), sharey=True, squeeze=False)
+    for axes, (title, names) in zip(grid[0], panels.items(), strict=True):
+        methods = [name for name in names if name in scores]
         axes.plot([0, 180], [1, 0], color="0.6", linestyle="--", label="bound of the task-blind")
         axes.axhline(1.0, color="0.85", linewidth=1)
         for place, method in enumerate(methods):
             angles = sorted(scores[method])
             means, halves = zip(*(interval(scores[method][angle]) for angle in angles), strict=True)
             shifted = [angle + 1.2 * (place - len(methods) / 2) for angle in angles]
-            axes.errorbar(shifted, means, yerr=halves, marker="o", markersize=3.5, linewidth=1.2, label=method)
+            axes.errorbar(
+                *(shifted, means, halves),
+                color=f"C{place % 10}",
+                marker="o",
+                markersize=3.5,
+                linewidth=1.2,
+                label=method,
+            )
         axes.set(title=title, xlabel="angle between the tasks (degrees)", xticks=[0, 45, 90, 135, 180])
         axes.legend(fontsize=7.5, frameon=False, loc="lower left")
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("score (0: random, 1: optimum)")
+    grid[0, 0].set_ylabel("score (0: random, 1: optimum)")
     figure.tight_layout()
     figure.savefig(out, dpi=140)
 
@@ -94,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     scores = read(given.study)
     print(table(scores))
     if given.out is not None:
-        draw(scores, given.out)
+        draw(scores, panels_of(given.study), given.out)
 
 
 if __name__ == "__main__":

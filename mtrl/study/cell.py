@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from mtrl.config import RunConfig, from_json, to_json
@@ -154,17 +155,18 @@ def run_stored(folder: str, condition: str, method: str, seed: int, choice: Choi
     return run_cell(study, Path(folder), Cell(condition, method, seed, choice))
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the cell that the arguments name; ends when the process does that has started it."""
-    _end_with_parent()
+    end_with_parent()
     folder, condition, method, seed, *choice = arguments
     named = {"choice": json.loads(choice[0]) if choice else {}}
     result = run_stored(folder, condition, method, int(seed), choice_of(named))
     return 0 if result["status"] == "done" else 1
 
 
-def _end_with_parent() -> None:
-    """Two processes at one cell would spoil its folder: none may be left when a study is killed and begun again."""
+def end_with_parent() -> None:
+    """End when the process does that started this one: two at one cell would spoil its folder, so that none may be left
+    when a study is killed and begun again."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -3,29 +3,19 @@
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
-import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from mtrl.study.cell import read_result
 from mtrl.study.executors.executor import lost
 from mtrl.study.result import Result
 from mtrl.study.study import Cell, Study
 
-_POLL = 0.2
+_OUTPUT = "output.txt"
 _SHOWN = 500
-
-
-@dataclass(frozen=True)
-class _Running:
-    cell: Cell
-    process: subprocess.Popen[bytes]
-    core: int | None
-    log: IO[bytes]
 
 
 class Processes:
@@ -41,53 +31,88 @@ class Processes:
 
     def run(self, study: Study, folder: Path, cells: Sequence[Cell]) -> Generator[tuple[Cell, Result], None, None]:
         """See `Executor`."""
-        waiting, running = list(cells), list[_Running]()
+        waiting, servers = list(cells), list[_Server]()
         free = [self.cores[i % len(self.cores)] if self.cores else None for i in range(self.parallel)]
         try:
-            while waiting or running:
+            while waiting or servers:
                 while waiting and free:
-                    running.append(_start(folder, waiting.pop(0), free.pop(0)))
-                ended = [one for one in running if one.process.poll() is not None]
-                for one in ended:
-                    running.remove(one)
-                    free.append(one.core)
-                    one.log.close()
-                    yield one.cell, _result(folder, one)
-                if not ended:
-                    time.sleep(_POLL)
+                    servers.append(_Server(folder, waiting.pop(0), free.pop(0)))
+                for server in select.select(servers, [], [])[0]:
+                    cell, result = server.ended()
+                    if server.serves and waiting:
+                        server.begin(waiting.pop(0))
+                    else:
+                        servers.remove(server)
+                        free.append(server.core)
+                        server.stop()
+                    yield cell, result
         finally:
-            for one in running:
-                one.process.terminate()
-            for one in running:
-                one.process.wait()
-                one.log.close()
+            for server in servers:
+                server.stop()
 
 
-def _start(folder: Path, cell: Cell, core: int | None) -> _Running:
-    place = folder / cell.folder
-    place.mkdir(parents=True, exist_ok=True)
-    log = (place / "output.txt").open("wb")
-    choice = [json.dumps(dict(cell.choice))] if cell.choice else []
-    named = [str(folder.resolve()), cell.condition, cell.method, str(cell.seed), *choice]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mtrl.study.cell", *named],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        cwd=Path(__file__).parents[3],  # so that the same modules are found, installed or not
-    )
-    if core is not None:
-        with contextlib.suppress(ProcessLookupError):  # it has ended already
-            os.sched_setaffinity(process.pid, {core})
-    return _Running(cell, process, core, log)
+class _Server:
+    """A process of `cell_server`, and the cell that it runs."""
 
+    def __init__(self, folder: Path, cell: Cell, core: int | None) -> None:
+        self.folder, self.core, self.serves = folder, core, True
+        with self._output(cell).open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mtrl.study.executors.cell_server", str(folder.resolve())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                cwd=Path(__file__).parents[3],  # so that the same modules are found, installed or not
+                text=True,
+            )
+        if core is not None:
+            with contextlib.suppress(ProcessLookupError):  # it has ended already
+                os.sched_setaffinity(self.process.pid, {core})
+        self.begin(cell)
 
-def _result(folder: Path, one: _Running) -> Result:
-    code = one.process.returncode
-    found = read_result(folder, one.cell) if code in (0, 1) else None
-    if found is not None:
-        return found
-    said = (folder / one.cell.folder / "output.txt").read_text(errors="replace").strip()[-_SHOWN:]
-    how = f"was killed by signal {-code} (out of memory?)" if code < 0 else f"ended with code {code}"
-    return lost(one.cell, f"its process {how}" + (f"; it said: {said}" if said else ""))
+    def begin(self, cell: Cell) -> None:
+        """Run a cell."""
+        self.cell = cell
+        choice = [json.dumps(dict(cell.choice))] if cell.choice else []
+        output = self._output(cell)
+        output.write_bytes(b"")
+        asked = [str(output.resolve()), cell.condition, cell.method, str(cell.seed), *choice]
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended: `ended` will say so
+            self.process.stdin.write(json.dumps(asked) + "\n")
+            self.process.stdin.flush()
+
+    def fileno(self) -> int:
+        """What can be read as soon as the cell has ended."""
+        assert self.process.stdout is not None
+        return self.process.stdout.fileno()
+
+    def ended(self) -> tuple[Cell, Result]:
+        """The cell with its result; waits for it."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        self.serves = bool(line)
+        return self.cell, self._result(int(line) if line else self.process.wait())
+
+    def stop(self) -> None:
+        """End the process, and the cell that it runs."""
+        self.process.terminate()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+    def _output(self, cell: Cell) -> Path:
+        place = self.folder / cell.folder
+        place.mkdir(parents=True, exist_ok=True)
+        return place / _OUTPUT
+
+    def _result(self, code: int) -> Result:
+        found = read_result(self.folder, self.cell) if code in (0, 1) else None
+        if found is not None:
+            return found
+        said = self._output(self.cell).read_text(errors="replace").strip()[-_SHOWN:]
+        how = f"was killed by signal {-code} (out of memory?)" if code < 0 else f"ended with code {code}"
+        return lost(self.cell, f"its process {how}" + (f"; it said: {said}" if said else ""))

@@ -188,6 +188,26 @@ def test_a_process_that_dies_is_a_failed_cell(tmp_path: Path) -> None:
     assert result["status"] == "failed" and "was killed by signal 9 (out of memory?)" in result["error"]
 
 
+def test_a_cell_that_is_killed_takes_no_other_with_it(tmp_path: Path) -> None:
+    """Each is in a process of its own, which the one that imports for all has forked."""
+    folder = StudyFolder(tmp_path)
+    asked = folder.open(study("mean", "two-hot", steps=400_000, seeds=(0,)))
+    cells = list(asked.cells())
+    pids: list[list[str]] = []
+
+    def kill() -> None:
+        pids.append(processes_of(tmp_path))
+        os.kill(int(pids[-1][1]), signal.SIGKILL)
+
+    with closing(Processes(1).run(asked, tmp_path, cells)) as running:
+        for cell in cells:
+            when_running(tmp_path, [cell], kill)
+            ended, result = next(running)
+            assert ended == cell and "was killed by signal 9" in result["error"]
+    (server, first), (same, second) = pids
+    assert server == same and first != second and not processes_of(tmp_path)
+
+
 def test_the_search_gives_each_method_its_settings_before_its_cells_run(tmp_path: Path) -> None:
     class Pretend:
         parallel = 1
