@@ -32,7 +32,8 @@ class Flattener(Protocol):
     width: int
 
     def writer(self, row: Row) -> Write:
-        """What writes into this row of ``width`` numbers, which holds zeros now and is written by nothing else."""
+        """What writes into this row of ``width`` numbers, which holds zeros now and is written by nothing else, but for
+        being filled with zeros again at times."""
 
 
 def _settable(row: Row) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
+from operator import add, mul
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class Kept:
         self.bounded = self.high != np.iinfo(np.uint8).max
 
     def writer(self, target: NDArray[Any]) -> Write:
-        """What writes into ``target``, which has this shape and is written by nothing else."""
+        """What writes into ``target``, which has this shape and is written by nothing else but zeros."""
         shape, high, bounded = self.shape, self.high, self.bounded
 
         def write(observation: Any) -> None:
@@ -64,19 +65,16 @@ class Continuous:
         return prod(self.space.shape)
 
     @cached_property
-    def _spans(self) -> list[tuple[float, float]]:
-        """The middle and half the length of each number's range."""
+    def _spans(self) -> tuple[list[float], list[float]]:
+        """The middles and half the lengths of the numbers' ranges."""
         low, high = (end.ravel().astype(np.float64) for end in (self.space.low, self.space.high))
-        return list(zip((0.5 * (low + high)).tolist(), (0.5 * (high - low)).tolist(), strict=True))
+        return (0.5 * (low + high)).tolist(), (0.5 * (high - low)).tolist()
 
     def decode(self, action: Sequence[float]) -> NDArray[Any]:
-        """The simulator's action behind the first numbers of a padded one."""
+        """The simulator's action behind the first numbers of a padded one, which are from -1 to 1."""
         # Actions are short: number by number is several times faster than arrays would be.
-        own = [
-            middle + half * (-1.0 if number < -1.0 else 1.0 if number > 1.0 else number)
-            for number, (middle, half) in zip(action, self._spans, strict=False)
-        ]
-        decoded: NDArray[Any] = np.array(own, self.space.dtype)
+        middles, halves = self._spans
+        decoded: NDArray[Any] = np.array(list(map(add, middles, map(mul, halves, action))), self.space.dtype)
         return decoded if len(self.space.shape) == 1 else decoded.reshape(self.space.shape)
 
 
@@ -125,8 +123,8 @@ class Interface:
         """What writes whole observations.
 
         Args:
-            row: the vector, padded, holding zeros.
-            arrays: the parts that keep their form, padded, holding zeros.
+            row: the vector, padded, holding zeros; it may be filled with zeros between observations.
+            arrays: the parts that keep their form, padded, likewise.
         """
         kept = {
             name: part.writer(arrays[name][tuple(slice(n) for n in part.shape)]) for name, part in self.kept.items()

@@ -14,7 +14,7 @@ import numpy as np
 
 from tasks.buffers import Buffers, pack_record, place
 from tasks.draw import Draw, draw_trial, generator_at
-from tasks.flatten import LARGEST
+from tasks.flatten import LARGEST, Write
 from tasks.registry import make_simulator, told
 from tasks.task import VECTOR
 
@@ -78,6 +78,7 @@ class Slot:
         self.row = self.seen.get(VECTOR)
         self.arrays = [self.seen[key] for key in suite.keys]
         self.task_id = -1 if fixed_task is None else fixed_task
+        self.writers: dict[int, Write] = {}  # by task
         self.simulator: gymnasium.Env[Any, Any] | None = None
         self.prepared: Prepared | None = None
         self.playing = False
@@ -110,7 +111,7 @@ class Slot:
         self.attempt_returns = [0.0] * (self.last_attempt + 1)
         for array in self.arrays:
             array.fill(0)
-        self.write = interface.writer(self.row, self.seen)
+        self.write = self.writers.get(self.task_id) or self._make_writer()
         observation, i = self.out.observation, self.index
         observation["previous_action"][i] = 0 if self.continuous else self.suite.num_actions
         observation["previous_reward"][i] = 0.0
@@ -263,6 +264,10 @@ class Slot:
             "length": self.time,
             **({} if instance is None else {"instance": instance}),
         }
+
+    def _make_writer(self) -> Write:
+        self.writers[self.task_id] = write = self.interface.writer(self.row, self.seen)
+        return write
 
     def _begin_attempt(self, prepared: "Prepared | None" = None) -> None:
         self.attempt += 1
