@@ -166,6 +166,8 @@ class _Meta:
     steps: int = 5_000_000
     gae_lambda: float = 0.95
     memory: MemoryName = "gru"
+    recall: bool = False
+    """What was seen long ago decides, and a wrong step on the way spoils the trial: learnt from a replay by default."""
 
 
 _BANDIT = _Meta(longest=100)
@@ -178,6 +180,7 @@ _MDP = _Meta(longest=100, discount=0.9, gae_lambda=0.4, memory="linear-attention
 _ROOM = _Meta(longest=100, discount=0.97, entropy=0.04, last_entropy=0.05, slots=256, steps=25_000_000)
 _POINT = _Meta(longest=60, discount=0.95)
 _HALLWAY = _Meta(longest=24, entropy=0.05)  # at 0.01 nobody ever read the sign
+_TMAZE = _Meta(longest=101, recall=True, steps=1_500_000)
 _TRIALS: dict[str, _Meta] = {
     "bandits": _Meta(longest=500),
     "bandits-shift": _Meta(longest=10),
@@ -194,8 +197,8 @@ _TRIALS: dict[str, _Meta] = {
     "point": _POINT,
     "hallway-sign": _HALLWAY,
     "hallway": _HALLWAY,
-    "tmaze": _Meta(longest=101),
-    "tmaze-shift": _Meta(longest=101),
+    "tmaze": _TMAZE,
+    "tmaze-shift": _TMAZE,
     "meta-mix": _Meta(longest=100, discount=0.97),
 }
 _ROLLOUT = 6_400
@@ -227,6 +230,32 @@ def _rl2(suite: str, meta: _Meta) -> RunConfig:
         loop=LoopConfig(
             steps=meta.steps, evaluate_every=meta.steps // 10, evaluate_trials=200, checkpoint_every=meta.steps // 10
         ),
+    )
+
+
+def _recall(config: RunConfig) -> RunConfig:
+    """A Transformer that learns from a replay: what is remembered is learnt as a value, whatever the policy does. Next to
+    no action is random: with a single wrong one in a corridor its end is not reached in time."""
+    agent, learning, collect = config.agent, config.learning, config.collect
+    return replace(
+        config,
+        agent=replace(agent, memory="transformer", critics=2),
+        learning=replace(
+            learning,
+            actor="policy-gradient",
+            discounts=(0.9,),
+            acting_discount=0.9,
+            target_rate=0.05,
+            entropy_weight=0.005,
+        ),
+        collect=replace(
+            collect,
+            steps_per_update=8 * collect.slots,
+            explore_steps=config.loop.steps // 10,
+            explore_to=0.002,
+            replay_steps=200_000,
+        ),
+        update=replace(config.update, learning_rate=1e-3, sequences=max(8, 9_600 // agent.context)),
     )
 
 
@@ -272,16 +301,11 @@ def preset(suite: str, actor: str | None = None) -> RunConfig:
     general defaults.
 
     Args:
-        actor: one that was asked for; PPO has defaults of its own where the suite's are for learning from a replay.
+        actor: one that was asked for; PPO and what learns from a replay have defaults of their own in some suites.
     """
-    config = _preset(suite)
-    return _on_policy(config) if actor == "ppo" != config.learning.actor else config
-
-
-def _preset(suite: str) -> RunConfig:
-    if suite in _PRESETS:
-        return _PRESETS[suite]
     family = suite.partition(":")[0]
     if family in _TRIALS:
-        return _rl2(suite, _named(suite, _TRIALS[family]))
-    return replace(_PRESETS["popgym-quick"], suite=suite)
+        config = _rl2(suite, meta := _named(suite, _TRIALS[family]))
+        return _recall(config) if meta.recall and actor != "ppo" else config
+    config = _PRESETS.get(suite) or replace(_PRESETS["popgym-quick"], suite=suite)
+    return _on_policy(config) if actor == "ppo" else config

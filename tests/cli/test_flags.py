@@ -110,6 +110,14 @@ def test_a_task_whose_name_says_how_long_it_is_gets_that_context(suite: str, con
     assert preset("dark-room", "ppo") == preset("dark-room")  # these are for PPO as they stand
 
 
+@pytest.mark.parametrize("suite", ["tmaze", "tmaze-shift", "tmaze:30"])
+def test_recall_is_learnt_from_a_replay_unless_ppo_is_asked_for(suite: str) -> None:
+    usual, on_policy = preset(suite), preset(suite, "ppo")
+    assert not usual.learning.on_policy and usual.agent.memory == "transformer"
+    assert on_policy.learning.on_policy and on_policy.agent.context == usual.agent.context
+    assert preset(suite, "policy-gradient") == usual
+
+
 def test_every_setting_has_one_flag_and_says_what_it_is(call: Call) -> None:
     answer = call("train", "popgym-27", "--help")
     assert (answer.code, answer.err) == (0, "")
