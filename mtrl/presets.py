@@ -234,8 +234,8 @@ def _rl2(suite: str, meta: _Meta) -> RunConfig:
 
 
 def _recall(config: RunConfig) -> RunConfig:
-    """A Transformer that learns from a replay: what is remembered is learnt as a value, whatever the policy does. Next to
-    no action is random: with a single wrong one in a corridor its end is not reached in time."""
+    """A Transformer that learns from a replay: what is remembered is learnt as a value, whatever the policy does. Hardly
+    an action is random: after a single wrong one in a corridor its end is not reached in time."""
     agent, learning, collect = config.agent, config.learning, config.collect
     return replace(
         config,
