@@ -234,7 +234,7 @@ def _rl2(suite: str, meta: _Meta) -> RunConfig:
 
 
 def _recall(config: RunConfig) -> RunConfig:
-    """A Transformer that learns from a replay: what is remembered is learnt as a value, whatever the policy does. Hardly
+    """A Transformer that learns from a replay: what to remember is learnt as a value, whatever the policy does. Hardly
     an action is random: after a single wrong one in a corridor its end is not reached in time."""
     agent, learning, collect = config.agent, config.learning, config.collect
     return replace(
