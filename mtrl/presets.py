@@ -255,7 +255,7 @@ def _recall(config: RunConfig) -> RunConfig:
             explore_to=0.002,
             replay_steps=200_000,
         ),
-        update=replace(config.update, learning_rate=1e-3, sequences=max(8, 9_600 // agent.context)),
+        update=replace(config.update, learning_rate=1e-3, sequences=max(8, 9_700 // agent.context)),
     )
 
 
