@@ -77,7 +77,7 @@ def draw(scores: Mapping[str, Mapping[float, Sequence[float]]], panels: Panels, 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, grid = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.2), sharey=True, squeeze=False)
+    figure, grid = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 5.4), sharey=True, squeeze=False)
     for axes, (title, names) in zip(grid[0], panels.items(), strict=True):
         methods = [name for name in names if name in scores]
         axes.plot([0, 180], [1, 0], color="0.6", linestyle="--", label="bound of the task-blind")
@@ -95,7 +95,8 @@ def draw(scores: Mapping[str, Mapping[float, Sequence[float]]], panels: Panels, 
                 label=method,
             )
         axes.set(title=title, xlabel="angle between the tasks (degrees)", xticks=[0, 45, 90, 135, 180])
-        axes.legend(fontsize=7.5, frameon=False, loc="lower left")
+        axes.set_ylim(-0.05, 1.08)
+        axes.legend(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncol=2)
         axes.spines[["top", "right"]].set_visible(False)
     grid[0, 0].set_ylabel("score (0: random, 1: optimum)")
     figure.tight_layout()
