@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from tasks.task import SEEDS
 
+if TYPE_CHECKING:
+    from tasks.suite import Suite
+
 _SPAN, _WORD = SEEDS[1], 2**64
 _FEW = 3
 """Numbers up to which NumPy draws them faster one by one."""
-
-if TYPE_CHECKING:
-    from tasks.suite import Suite
 
 
 @dataclass(frozen=True)
