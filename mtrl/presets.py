@@ -4,13 +4,13 @@ Source: popgym-27, babyai-68 and the Procgen suites follow Grigsby et al. 2024 (
 width, layers, context, bins and optimizer.
 """
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from mtrl.agent.config import AgentConfig, MemoryName
+from mtrl.agent.config import AgentConfig
 from mtrl.config import RunConfig
 from mtrl.learning.config import LearningConfig
-from mtrl.training.config import CollectConfig, ConflictConfig, LoopConfig, UpdateConfig
+from mtrl.meta_presets import meta_preset
+from mtrl.training.config import CollectConfig, LoopConfig, UpdateConfig
 
 _PRESETS: dict[str, RunConfig] = {
     "popgym-27": RunConfig(
@@ -152,121 +152,6 @@ _PRESETS |= {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Meta:
-    """What RL^2 needs to know of a family of small problems."""
-
-    longest: int
-    """Steps of the longest trial."""
-    discount: float = 0.99
-    entropy: float = 0.01
-    last_entropy: float = 1.0
-    slots: int | None = None
-    """None: as many as make a rollout of some thousand steps."""
-    steps: int = 5_000_000
-    gae_lambda: float = 0.95
-    memory: MemoryName = "gru"
-    recall: bool = False
-    """What was seen long ago decides, and a wrong step on the way spoils the trial: learnt from a replay by default."""
-
-
-_BANDIT = _Meta(longest=100)
-# Rewards are noise for the most part, and which state and action they came from is what has to be remembered: returns
-# that look a few steps ahead and then trust the critic, and a memory that reads means. With returns of a hundred steps
-# and a GRU agents stayed below what posterior sampling earns.
-_MDP = _Meta(longest=100, discount=0.9, gae_lambda=0.4, memory="linear-attention", steps=4_000_000)
-# Without a bonus that lasts, agents walk the same way in the third attempt as in the second, and never find what lies
-# elsewhere.
-_ROOM = _Meta(longest=100, discount=0.97, entropy=0.04, last_entropy=0.05, slots=256, steps=25_000_000)
-_POINT = _Meta(longest=60, discount=0.95)
-_HALLWAY = _Meta(longest=24, entropy=0.05)  # at 0.01 nobody ever read the sign
-_TMAZE = _Meta(longest=101, recall=True, steps=1_500_000)
-_TRIALS: dict[str, _Meta] = {
-    "bandits": _Meta(longest=500),
-    "bandits-shift": _Meta(longest=10),
-    "bandit": _BANDIT,
-    "tabular-mdp": _MDP,
-    "tabular-mdp-shift": _MDP,
-    "mdp": _MDP,
-    "dark-room": _ROOM,
-    "dark-room-shift": _ROOM,
-    "dark-key-door": replace(_ROOM, longest=250),
-    "room": _ROOM,
-    "point-robot": _POINT,
-    "point-robot-shift": _POINT,
-    "point": _POINT,
-    "hallway-sign": _HALLWAY,
-    "hallway": _HALLWAY,
-    "tmaze": _TMAZE,
-    "tmaze-shift": _TMAZE,
-    "meta-mix": _Meta(longest=100, discount=0.97),
-}
-_ROLLOUT = 6_400
-# Where the name of a task says how many steps an attempt has, and how many these are more.
-_STEPS = {"bandit": (r"x(\d+)(@|$)", 0), "mdp": (r"x(\d+)(@|$)", 0), "tmaze": (r":(\d+)$", 1)}
-
-
-def _rl2(suite: str, meta: _Meta) -> RunConfig:
-    """RL^2 on two cores: PPO on whole trials, or on pieces of 100 steps."""
-    length = min(meta.longest, 100)
-    slots = meta.slots or max(16, min(256, _ROLLOUT // length))
-    return RunConfig(
-        suite=suite,
-        agent=AgentConfig(memory=meta.memory, layers=1, context=meta.longest, head_width=64, critics=1),
-        learning=LearningConfig(
-            actor="ppo",
-            critic="regression",
-            discounts=(meta.discount,),
-            acting_discount=meta.discount,
-            gae_lambda=meta.gae_lambda,
-            entropy_weight=meta.entropy,
-            last_entropy_weight=meta.last_entropy,
-        ),
-        conflict=ConflictConfig(measure_every=200),
-        collect=CollectConfig(
-            slots=slots, steps_per_update=slots, rollout_length=length, start_steps=5_000, explore_steps=50_000
-        ),
-        update=UpdateConfig(minibatches=8, learning_rate=2e-3, last_learning_rate=0.05),
-        loop=LoopConfig(
-            steps=meta.steps, evaluate_every=meta.steps // 10, evaluate_trials=200, checkpoint_every=meta.steps // 10
-        ),
-    )
-
-
-def _recall(config: RunConfig) -> RunConfig:
-    """A Transformer that learns from a replay: what to remember is learnt as a value, whatever the policy does. Hardly
-    an action is random: after a single wrong one in a corridor its end is not reached in time."""
-    agent, learning, collect = config.agent, config.learning, config.collect
-    return replace(
-        config,
-        agent=replace(agent, memory="transformer", critics=2),
-        learning=replace(
-            learning,
-            actor="policy-gradient",
-            discounts=(0.9,),
-            acting_discount=0.9,
-            target_rate=0.05,
-            entropy_weight=0.005,
-        ),
-        collect=replace(
-            collect,
-            steps_per_update=8 * collect.slots,
-            explore_steps=config.loop.steps // 10,
-            explore_to=0.002,
-            replay_steps=200_000,
-        ),
-        update=replace(config.update, learning_rate=1e-3, sequences=max(8, 9_700 // agent.context)),
-    )
-
-
-def _named(suite: str, meta: _Meta) -> _Meta:
-    """With the length of a trial that is one attempt at the task of this name."""
-    family, _, task = suite.partition(":")
-    pattern, more = _STEPS.get(family, ("$^", 0))
-    found = re.search(pattern, suite) if task else None
-    return replace(meta, longest=int(found[1]) + more) if found else meta
-
-
 def _on_policy(config: RunConfig) -> RunConfig:
     """PPO where the preset learns from a replay: many slots, whole rollouts, one critic of one discount, and ten times
     the steps, as each is learnt from a few times only."""
@@ -303,9 +188,7 @@ def preset(suite: str, actor: str | None = None) -> RunConfig:
     Args:
         actor: one that was asked for; PPO and what learns from a replay have defaults of their own in some suites.
     """
-    family = suite.partition(":")[0]
-    if family in _TRIALS:
-        config = _rl2(suite, meta := _named(suite, _TRIALS[family]))
-        return _recall(config) if meta.recall and actor != "ppo" else config
+    if (meta := meta_preset(suite, actor)) is not None:
+        return meta
     config = _PRESETS.get(suite) or replace(_PRESETS["popgym-quick"], suite=suite)
     return _on_policy(config) if actor == "ppo" else config

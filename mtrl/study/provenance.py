@@ -36,9 +36,11 @@ def provenance(study: Study, cell: Cell) -> dict[str, str]:
 
 
 def common(study: Study) -> str:
-    """A hash of the suite's preset, shortened to the study's steps, and of the settings of all cells."""
+    """A hash of the suite's presets, shortened to the study's steps, and of the settings of all cells."""
+    presets = [preset(study.suite, actor) for actor in (None, "policy-gradient", "ppo")]
     settings = json.dumps(dict(study.settings), sort_keys=True, default=str)
-    return _hash(_told(shortened(preset(study.suite), study.steps)), settings, str(study.evaluate_trials))
+    told = [_told(shortened(config, study.steps)) for config in presets]
+    return _hash(*told, settings, str(study.evaluate_trials))
 
 
 @cache

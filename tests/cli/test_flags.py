@@ -107,7 +107,19 @@ def test_ppo_has_defaults_of_its_own_where_the_suites_are_for_a_replay(suite: st
 )
 def test_a_task_whose_name_says_how_long_it_is_gets_that_context(suite: str, context: int) -> None:
     assert preset(suite).agent.context == context
-    assert preset("dark-room", "ppo") == preset("dark-room")  # these are for PPO as they stand
+
+
+@pytest.mark.parametrize("actor", ["policy-gradient", "filtered"])
+@pytest.mark.parametrize("suite", ["bandits", "bandit:bernoulli-5x100", "tabular-mdp", "dark-room", "meta-mix"])
+def test_meta_suites_are_for_ppo_and_have_other_defaults_for_a_replay(suite: str, actor: str) -> None:
+    usual, command = preset(suite), parse(["train", suite, "--actor", actor])
+    assert preset(suite, "ppo") == usual and usual.learning.on_policy
+    assert isinstance(command, Train)
+    found = command.config
+    assert found.learning.actor == actor and found.loop == usual.loop
+    assert (found.agent.context, found.agent.memory) == (usual.agent.context, usual.agent.memory)
+    assert found.collect.steps_per_update > usual.collect.steps_per_update
+    assert found.update.sequences * found.agent.context <= 8_000
 
 
 @pytest.mark.parametrize("suite", ["tmaze", "tmaze-shift", "tmaze:30"])

@@ -1,0 +1,163 @@
+"""Default configurations for suites of small problems that nobody has seen before: RL^2 by PPO, and the main agent
+from a replay. Imports no torch."""
+
+import re
+from dataclasses import dataclass, replace
+
+from mtrl.agent.config import AgentConfig, MemoryName
+from mtrl.config import RunConfig
+from mtrl.learning.config import LearningConfig
+from mtrl.training.config import CollectConfig, ConflictConfig, LoopConfig, UpdateConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Meta:
+    """What RL^2 needs to know of a family of small problems."""
+
+    longest: int
+    """Steps of the longest trial."""
+    discount: float = 0.99
+    entropy: float = 0.01
+    last_entropy: float = 1.0
+    slots: int | None = None
+    """None: as many as make a rollout of some thousand steps."""
+    steps: int = 5_000_000
+    gae_lambda: float = 0.95
+    memory: MemoryName = "gru"
+    recall: bool = False
+    """What was seen long ago decides, and a wrong step on the way spoils the trial: learnt from a replay by default."""
+
+
+_BANDIT = _Meta(longest=100, steps=3_000_000)
+# Rewards are noise for the most part, and which state and action they came from is what has to be remembered: returns
+# that look a few steps ahead and then trust the critic, and a memory that reads means. With returns of a hundred steps
+# and a GRU agents stayed below what posterior sampling earns.
+_MDP = _Meta(longest=100, discount=0.9, gae_lambda=0.4, memory="linear-attention", steps=4_000_000)
+# Without a bonus that lasts, agents walk the same way in the third attempt as in the second, and never find what lies
+# elsewhere.
+_ROOM = _Meta(longest=100, discount=0.97, entropy=0.04, last_entropy=0.05, slots=256, steps=25_000_000)
+_POINT = _Meta(longest=60, discount=0.95)
+_HALLWAY = _Meta(longest=24, entropy=0.05)  # at 0.01 nobody ever read the sign
+_TMAZE = _Meta(longest=101, recall=True, steps=1_500_000)
+_TRIALS: dict[str, _Meta] = {
+    "bandits": _Meta(longest=500),
+    "bandits-shift": _Meta(longest=10),
+    "bandit": _BANDIT,
+    "tabular-mdp": _MDP,
+    "tabular-mdp-shift": _MDP,
+    "mdp": _MDP,
+    "dark-room": _ROOM,
+    "dark-room-shift": _ROOM,
+    "dark-key-door": replace(_ROOM, longest=250),
+    "room": _ROOM,
+    "point-robot": _POINT,
+    "point-robot-shift": _POINT,
+    "point": _POINT,
+    "hallway-sign": _HALLWAY,
+    "hallway": _HALLWAY,
+    "tmaze": _TMAZE,
+    "tmaze-shift": _TMAZE,
+    "meta-mix": _Meta(longest=100, discount=0.97, steps=3_000_000),
+}
+_ROLLOUT = 6_400
+# Where the name of a task says how many steps an attempt has, and how many these are more.
+_STEPS = {"bandit": (r"x(\d+)(@|$)", 0), "mdp": (r"x(\d+)(@|$)", 0), "tmaze": (r":(\d+)$", 1)}
+
+
+def _rl2(suite: str, meta: _Meta) -> RunConfig:
+    """RL^2 on two cores: PPO on whole trials, or on pieces of 100 steps."""
+    length = min(meta.longest, 100)
+    slots = meta.slots or max(16, min(256, _ROLLOUT // length))
+    return RunConfig(
+        suite=suite,
+        agent=AgentConfig(memory=meta.memory, layers=1, context=meta.longest, head_width=64, critics=1),
+        learning=LearningConfig(
+            actor="ppo",
+            critic="regression",
+            discounts=(meta.discount,),
+            acting_discount=meta.discount,
+            gae_lambda=meta.gae_lambda,
+            entropy_weight=meta.entropy,
+            last_entropy_weight=meta.last_entropy,
+        ),
+        conflict=ConflictConfig(measure_every=200),
+        collect=CollectConfig(
+            slots=slots, steps_per_update=slots, rollout_length=length, start_steps=5_000, explore_steps=50_000
+        ),
+        update=UpdateConfig(minibatches=8, learning_rate=2e-3, last_learning_rate=0.05),
+        loop=LoopConfig(
+            steps=meta.steps, evaluate_every=meta.steps // 10, evaluate_trials=200, checkpoint_every=meta.steps // 10
+        ),
+    )
+
+
+def _from_replay(config: RunConfig) -> RunConfig:
+    """The main agent on the same problems: some 6,000 updates, each from as many steps whatever the length of a trial,
+    with few random actions, of which the memory of a short trial is full soon."""
+    agent, learning, collect, steps = config.agent, config.learning, config.collect, config.loop.steps
+    slots = 256
+    return replace(
+        config,
+        agent=replace(agent, critics=2),
+        learning=replace(
+            learning,
+            actor="policy-gradient",
+            value_unit=0.05,
+            return_lambda=min(0.9, learning.gae_lambda),
+            target_rate=0.05,
+            last_entropy_weight=0.05,
+        ),
+        collect=replace(
+            collect,
+            slots=slots,
+            steps_per_update=max(2, round(steps / 6_000 / slots)) * slots,
+            explore_steps=steps // 10,
+            explore_to=0.02,
+            replay_steps=200_000,
+        ),
+        update=replace(config.update, sequences=max(16, min(256, _ROLLOUT // agent.context))),
+    )
+
+
+def _recall(config: RunConfig) -> RunConfig:
+    """A Transformer that learns from a replay: what to remember is learnt as a value, whatever the policy does. Hardly
+    an action is random: after a single wrong one in a corridor its end is not reached in time."""
+    slots = 64
+    return replace(
+        config,
+        agent=replace(config.agent, memory="transformer"),
+        learning=replace(
+            config.learning,
+            discounts=(0.9,),
+            acting_discount=0.9,
+            return_lambda=0.0,
+            entropy_weight=0.005,
+            last_entropy_weight=1.0,
+        ),
+        collect=replace(config.collect, slots=slots, steps_per_update=8 * slots, explore_to=0.002),
+        update=replace(config.update, learning_rate=1e-3, sequences=max(8, 9_700 // config.agent.context)),
+    )
+
+
+def _named(suite: str, meta: _Meta) -> _Meta:
+    """With the length of a trial that is one attempt at the task of this name."""
+    family, _, task = suite.partition(":")
+    pattern, more = _STEPS.get(family, ("$^", 0))
+    found = re.search(pattern, suite) if task else None
+    return replace(meta, longest=int(found[1]) + more) if found else meta
+
+
+def meta_preset(suite: str, actor: str | None) -> RunConfig | None:
+    """The default configuration of a meta-RL suite, or of one task of it by its id; None for other suites.
+
+    Args:
+        actor: one that was asked for, as in `mtrl.presets.preset`.
+    """
+    family = suite.partition(":")[0]
+    if family not in _TRIALS:
+        return None
+    meta = _named(suite, _TRIALS[family])
+    config = _rl2(suite, meta)
+    if actor == "ppo" or (actor is None and not meta.recall):
+        return config
+    return _recall(_from_replay(config)) if meta.recall else _from_replay(config)
