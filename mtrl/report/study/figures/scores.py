@@ -25,7 +25,7 @@ AGGREGATE_NAMES = {
     "iqm": "interquartile mean",
     "mean": "mean",
     "median": "median",
-    "optimality-gap": "optimality gap (low is good)",
+    "optimality-gap": "optimality gap",
 }
 
 
@@ -51,11 +51,11 @@ def aggregates_figure(result: ConditionResult, name: str) -> StudyFigure | None:
         beyond = len(ends) < len(scored)
 
         def panel(axes: Axes) -> None:
-            name_rows(axes, [entry.method for entry in scored])
+            name_rows(axes, [entry.method if aggregate == names[0] else "" for entry in scored])
             for place, entry in enumerate(scored):
                 shown = entry.aggregates[aggregate]
                 interval_row(axes, place, shown.value, shown.low, shown.high, styles[entry.method], limits=limits)
-            axes.set(xlabel="score missing to 1" if gap else "normalised score")
+            axes.set(xlabel="score missing to 1 (low is good)" if gap else "normalised score")
             room = 0.05 * (most - least) + 0.01
             left, right = (least, limits[1] if beyond else most) if gap else (limits[0] if beyond else least, most)
             axes.set_xlim(left - room, right + room)
@@ -157,7 +157,7 @@ def improvement_figure(result: ConditionResult, name: str) -> StudyFigure | None
         for place, (entry, shown) in enumerate(compared):
             interval_row(axes, place, shown.value, shown.low, shown.high, styles[entry.method])
         axes.axvline(0.5, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1.5)
-        axes.set(xlim=(-0.03, 1.03), xlabel=f"P(better than {result.baseline})")
+        axes.set(xlim=(-0.03, 1.03), xlabel=f"P(better than {result.baseline})", xticks=(0, 0.25, 0.5, 0.75, 1))
 
     return StudyFigure(
         chart=Chart(
