@@ -31,5 +31,13 @@ def refuse_compiled(module: nn.Module) -> None:
 
 
 def add_grad(parameter: Tensor, grad: Tensor) -> None:
-    """Add to the parameter's ``.grad``."""
-    parameter.grad = grad if parameter.grad is None else parameter.grad.add_(grad)
+    """Add to the parameter's ``.grad``, which lies in memory as the parameter does.
+
+    torch's fused optimizers need that: on a processor they walk through both without a look at strides, so that a
+    gradient that lies the other way round would move the wrong entries. autograd sees to it itself.
+    """
+    if parameter.grad is not None:
+        parameter.grad.add_(grad)
+    else:
+        alike = grad.stride() == parameter.stride()
+        parameter.grad = grad if alike else torch.empty_like(parameter, dtype=grad.dtype).copy_(grad)

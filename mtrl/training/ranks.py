@@ -13,6 +13,7 @@ from datetime import timedelta
 import torch
 from torch import Tensor, distributed, nn
 
+from conflict.engine.passes import add_grad
 from mtrl.config import RunConfig
 
 PATIENCE = timedelta(hours=2)
@@ -99,7 +100,8 @@ class Ranks:
         flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
         mean = self.mean(flat)
         for parameter, part in zip(parameters, mean.split([p.numel() for p in parameters]), strict=True):
-            parameter.grad = part.view_as(parameter)
+            parameter.grad = None
+            add_grad(parameter, part.view_as(parameter))
 
     def _gathered(self, tensor: Tensor, sizes: list[int]) -> Tensor:
         padded = tensor.new_zeros(max(sizes), *tensor.shape[1:])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from conflict.engine.passes import add_grad
 from conflict.engine.task_gradients import TaskGradients
 from conflict.measures import conflict_rate, cosine_matrix, effective_tasks, norm_spread
 from conflict.rescaling.rescaling import Rescaling
@@ -147,7 +148,8 @@ class Updater:
         alone = {id(parameter) for parameter in self.owned}
         (weights * losses).sum().backward(inputs=[p for p in self.parameters.values() if id(p) not in alone])
         for parameter, grad in zip(self.owned, grads, strict=True):
-            parameter.grad = grad
+            if grad is not None:
+                add_grad(parameter, grad)
 
     def _present(self, batch: Batch) -> Tensor:
         """[task] the tasks of which some process has a step to learn from."""

@@ -1,5 +1,6 @@
 """The engine together with what people train with: mixed precision, checkpointing, accumulation, several processes."""
 
+import copy
 import multiprocessing
 import os
 import socket
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
+from conflict.engine.products import baddbmm
 from conflict.engine.reference import reference_jacobian
 from conflict.engine.task_gradients import TaskGradients
 
@@ -256,3 +258,37 @@ def test_a_modules_own_rule_is_run_under_the_users_modes() -> None:
     with torch.device("meta"):
         gradients.backward(losses_k)
     assert set(devices) == {"meta"}
+
+
+class Turned(nn.Module):
+    """A weight whose gradient autograd makes the other way round."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(inputs, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return baddbmm(x.new_zeros(1, 1, self.weight.shape[1]), x[None], self.weight[None])[0]
+
+
+@pytest.mark.parametrize("turned", ["owned", "shared"])
+def test_a_fused_optimizer_steps_as_an_unfused_one(turned: str) -> None:
+    """On a processor it takes a gradient for one that lies in memory as the parameter does."""
+    torch.manual_seed(0)
+    start = nn.Sequential(nn.Linear(D, 5), Turned(5, 3)).double()
+    x, after = torch.randn(K * 5, D, dtype=torch.float64), []
+    for fused in (False, True):
+        model = copy.deepcopy(start)
+        owned = list(model[1].parameters()) if turned == "owned" else []
+        gradients = TaskGradients(model, num_tasks=K, owned=owned)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=fused)
+        for step in range(3):
+            with gradients:
+                losses = losses_of(model(x + step))
+            gradients.backward(losses)
+            optimizer.zero_grad()
+            gradients.accumulate(torch.ones(K, dtype=torch.float64) / K)
+            optimizer.step()
+        after.append([p.detach() for p in model.parameters()])
+    for plain, quick in zip(*after, strict=True):
+        torch.testing.assert_close(quick, plain)

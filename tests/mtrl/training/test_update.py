@@ -185,3 +185,16 @@ def test_what_a_task_owns_has_the_gradient_of_the_mean_whatever_the_weights(stra
         torch.testing.assert_close(found[name], mean[name])
     if strategy != "mean":
         assert not all(torch.allclose(found[name], mean[name]) for name in found.keys() - owned)
+
+
+@pytest.mark.parametrize("kind", OWNING)
+@pytest.mark.parametrize(
+    ("strategy", "measure"), [("mean", False), ("mean", True), ("random", False), ("pcgrad", True)]
+)
+def test_gradients_lie_in_memory_as_the_parameters_do(strategy: str, measure: bool, kind: str) -> None:
+    """A fused optimizer would move the wrong entries otherwise."""
+    trainer = owning(kind, strategy)
+    equal_rows = batch(time=1, sequences=4)  # small heads with as many rows each have one product, turned
+    trainer.update(equal_rows, torch.Generator().manual_seed(0), measure=measure)
+    given = {name: p for name, p in trainer.parameters.items() if p.grad is not None}
+    assert given and {name: p.grad.stride() for name, p in given.items()} == {n: p.stride() for n, p in given.items()}
