@@ -149,7 +149,7 @@ class TaskGradients:
         """Inner products of the task gradients over all taking-part parameters, in float64."""
         grams = [entry.gramian() for entry in self._known().values()]
         if not grams:
-            return torch.zeros(self.num_tasks, self.num_tasks, dtype=torch.float64)
+            return self._nothing(self.num_tasks, self.num_tasks).double()
         return torch.stack(grams).sum(dim=0)
 
     def jacobian(self) -> Float[Tensor, "task param"]:
@@ -159,6 +159,8 @@ class TaskGradients:
             entries[p].gradients() if p in entries else p.detach().new_zeros(self.num_tasks, *p.shape)
             for p in self._names
         ]
+        if not rows:  # all that learns belongs to single tasks
+            return self._nothing(self.num_tasks, 0)
         return torch.cat([part.reshape(self.num_tasks, -1) for part in rows], dim=1)
 
     def accumulate(self, weights_k: Float[Tensor, " task"]) -> None:
@@ -191,6 +193,10 @@ class TaskGradients:
         for parameter, grad in self._owned_grads.items():
             add_grad(parameter, grad)
         self.clear()
+
+    def _nothing(self, *shape: int) -> Tensor:
+        """Zeros, where the parameters are."""
+        return next(iter([*self._names, *self._owned]), torch.zeros(())).new_zeros(shape)
 
     def _known(self) -> dict[Tensor, Entry]:
         if self._entries is None:

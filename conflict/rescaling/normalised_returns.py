@@ -35,9 +35,11 @@ class NormalisedReturns(Rescaling):
     normalises_returns = True
     begun: Tensor
 
-    def __init__(self, num_tasks: int, value_shape: Sequence[int], groups: int) -> None:
+    def __init__(self, num_tasks: int, value_shape: Sequence[int], groups: int | None = None) -> None:
+        """Args: groups: 1 for statistics of all tasks together; by default every task has its own."""
         super().__init__(num_tasks, value_shape)
-        self.register_buffer("begun", torch.zeros(groups, dtype=torch.bool))
+        self.by_task = groups is None or groups > 1
+        self.register_buffer("begun", torch.zeros(num_tasks if groups is None else groups, dtype=torch.bool))
         self.num_values = torch.Size(self.value_shape).numel()
 
     @property

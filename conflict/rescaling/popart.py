@@ -37,16 +37,17 @@ class PopArt(NormalisedReturns):
         *,
         groups: int | None = None,
     ) -> None:
-        groups = num_tasks if groups is None else groups
-        if groups not in (1, num_tasks):
+        if groups not in (None, 1, num_tasks):
             raise ValueError(f"PopArt keeps statistics for 1 or num_tasks = {num_tasks} groups, got {groups}")
         super().__init__(num_tasks, value_shape, groups)
         self.options = options
-        shape = (groups, self.num_values)
+        shape = (self.num_groups, self.num_values)
         self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("variance", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("unit", torch.ones(shape, dtype=torch.float64))  # as long as there is no variance
-        self.register_buffer("total_weight", torch.zeros(groups, dtype=torch.float64))  # 1 - (1 - step_size)^batches
+        self.register_buffer(
+            "total_weight", torch.zeros(self.num_groups, dtype=torch.float64)
+        )  # 1 - (1 - step_size)^batches
 
     @property
     def sigma(self) -> Float[Tensor, "group value"]:

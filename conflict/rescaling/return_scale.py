@@ -28,7 +28,7 @@ class _Scaled(NormalisedReturns):
     def __init__(
         self, num_tasks: int, value_shape: Sequence[int], options: ReturnScaleOptions | MaxReturnOptions
     ) -> None:
-        super().__init__(num_tasks, value_shape, num_tasks)
+        super().__init__(num_tasks, value_shape)
         self.bounds = (options.minimum, options.maximum)
         self.register_buffer("scale", torch.ones(num_tasks, self.num_values, dtype=torch.float64))
 

@@ -40,8 +40,8 @@ class TaskLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(*leading, self.count - own, 1, outputs))
         self.own_weight = nn.Parameter(torch.zeros(*leading, own, inputs, outputs)) if own else None
         self.own_bias = nn.Parameter(torch.zeros(*leading, own, 1, outputs)) if own else None
-        self.owned = {"own_weight", "own_bias"} if own else {"weight", "bias"} if alone else set()
-        """The parameters of which each task has its own."""
+        self.owned: tuple[str, ...] = ("own_weight", "own_bias") if own else ("weight", "bias") if alone else ()
+        """The parameters of which each task has its own, in the same order in every process."""
         self.frozen: Tensor
         """[head] those of groups that no update moves: a strategy does not hear of them."""
         self.register_buffer("frozen", torch.zeros(self.count, dtype=torch.bool), persistent=False)

@@ -59,6 +59,8 @@ def build_agent(config: RunConfig, suite: Suite, rescaling: Rescaling) -> Agent:
     known = {task.name for task in load_suite(config.suite).all_tasks} if config.sharing.head_groups else set()
     if unknown := sorted(set(config.sharing.head_groups) - known):
         raise ValueError(f"head_groups: expected tasks of {config.suite} ({', '.join(sorted(known))}), found {unknown}")
+    if held := sorted({task.name for task in suite.held_out} & set(config.sharing.head_groups)):
+        raise ValueError(f"head_groups: expected tasks of training, found {held}, which {suite.name} holds out")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.loop.seed)
         agent = Agent(

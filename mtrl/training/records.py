@@ -38,7 +38,11 @@ def losses_by_task(losses: TaskLosses, names: list[str]) -> Record:
     return {
         **{kind: {names[i]: values[i].item() for i in having} for kind, values in kinds.items()},
         "target": {names[i]: {key: values[i] for key, values in targets.items()} for i in having},
-        **({"experts": [use().record(names) for use in losses.experts]} if losses.experts else {}),
+        **(
+            {"experts": [use().record({i: names[i] for i in having}) for use in losses.experts]}
+            if losses.experts
+            else {}
+        ),
     }
 
 

@@ -118,7 +118,8 @@ def start_from(agent: Agent, task_names: Sequence[str], source: Agent, source_na
     for name, module in agent.named_modules():
         other = theirs.get(name)
         fits = other is not None and _speaks_alike(name.partition(".")[0], agent, source)
-        values = _values(name, module, other, task_names, source_names) if fits and other is not None else {}
+        together = agent.normaliser.normalises_returns and not agent.normaliser.by_task
+        values = _values(name, module, other, task_names, source_names, together) if fits and other is not None else {}
         for key, tensor in module.state_dict().items():
             if "." in key:
                 continue
@@ -132,6 +133,14 @@ def start_from(agent: Agent, task_names: Sequence[str], source: Agent, source_na
 
 def _check_alike(agent: Agent, source: Agent) -> None:
     """Refuse a network of which next to nothing would fit: what neither suite nor critics shape must be alike."""
+    modules = dict(source.named_modules())
+    for name, module in agent.named_modules():
+        same_kind = name not in modules or type(modules[name]) is type(module)
+        if (name == "memory" or isinstance(module, Mixture)) and not same_kind:
+            raise ValueError(
+                f"pretrained: expected a run of the same architecture, found {type(modules[name]).__name__} as its "
+                f"{name} and {type(module).__name__} here"
+            )
     theirs, rows = dict(source.named_parameters()), rows_of_tasks(agent)
     for name, mine in agent.named_parameters():
         other = theirs.get(name)
@@ -150,24 +159,23 @@ def _speaks_alike(part: str, agent: Agent, source: Agent) -> bool:
         return agent.values.discounts == source.values.discounts
     if part in ("critic", "target_critic", "normaliser"):
         same = type(agent.normaliser) is type(source.normaliser)
-        return same and _by_task(agent) == _by_task(source) and agent.values == source.values
+        same = same and agent.normaliser.by_task == source.normaliser.by_task
+        return same and agent.values == source.values
     return True
 
 
-def _by_task(agent: Agent) -> bool:
-    """Whether returns have a unit of each task's own."""
-    return agent.normaliser.num_groups > 1
-
-
 def _values(
-    name: str, module: nn.Module, other: nn.Module, names: Sequence[str], source_names: Sequence[str]
+    name: str, module: nn.Module, other: nn.Module, names: Sequence[str], source_names: Sequence[str], together: bool
 ) -> dict[str, Tensor]:
+    """Those of the other module, in the order of this one's tasks; `together`: returns have one unit for all tasks."""
     if isinstance(module, TaskTable) and isinstance(other, TaskTable):
         return {"weight": torch.stack([_by_name(name, source_names, other.weight) for name in names])}
     if isinstance(module, TaskLinear) or isinstance(other, TaskLinear):
         return _head_values(module, other, names, source_names)
     theirs = {key: t for key, t in other.state_dict().items() if "." not in key}
-    if name.startswith("normaliser") or isinstance(module, TaskAffine):
+    if type(module) is not type(other):
+        return {}
+    if (name.startswith("normaliser") or isinstance(module, TaskAffine)) and not together:
         axis = -2 if isinstance(module, TaskAffine) else 0
         mine = module.state_dict()
         return {key: _statistics(mine[key], t, names, source_names, axis) for key, t in theirs.items() if key in mine}
@@ -175,7 +183,7 @@ def _values(
 
 
 def _statistics(mine: Tensor, theirs: Tensor, names: Sequence[str], source_names: Sequence[str], axis: int) -> Tensor:
-    """Those of known tasks by name, of others as they are; all, where they are of all tasks together."""
+    """Those of known tasks by name, of others as they are; all, where they are not by task."""
     if not theirs.dim() or theirs.shape[axis] != len(source_names) or mine.shape[axis] != len(names):
         return theirs
     found = mine.clone()
@@ -193,10 +201,7 @@ def _head_values(
     if isinstance(module, TaskLinear):
         mine = module.of_task[:-1].tolist()
         members = [[name for name, head in zip(names, mine, strict=True) if head == h] for h in range(module.count)]
-        pairs = [
-            [torch.stack([_by_name(name, source_names, t) for name in group]).mean(dim=0) for group in members]
-            for t in of_tasks
-        ]
+        pairs = [[_of_known(group, source_names, t) for group in members] for t in of_tasks]
         return module.split(*(torch.stack(t).movedim(0, -3) for t in pairs))
     weight, bias = (t.mean(dim=0) for t in of_tasks)
     return {"weight": weight.T, "bias": bias[0]} if isinstance(module, nn.Linear) else {"weight": weight, "bias": bias}
@@ -218,6 +223,12 @@ def _of_tasks(layer: nn.Module, heads: Tensor, num_tasks: int) -> Tensor:
     if isinstance(layer, TaskLinear):
         return first[layer.of_task[:-1].tolist()]
     return first.expand(num_tasks, *first.shape[1:])
+
+
+def _of_known(group: Sequence[str], source_names: Sequence[str], table: Tensor) -> Tensor:
+    """The mean of the rows of those tasks of a group that are known, or of all rows where none is."""
+    known = [list(source_names).index(name) for name in group if name in source_names]
+    return table[known].mean(dim=0) if known else table.mean(dim=0)
 
 
 def _by_name(name: str, source_names: Sequence[str], table: Tensor) -> Tensor:

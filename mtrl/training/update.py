@@ -146,7 +146,8 @@ class Updater:
             return
         grads = torch.autograd.grad((mean * losses).sum(), self.owned, retain_graph=True, allow_unused=True)
         alone = {id(parameter) for parameter in self.owned}
-        (weights * losses).sum().backward(inputs=[p for p in self.parameters.values() if id(p) not in alone])
+        if shared := [p for p in self.parameters.values() if id(p) not in alone]:
+            (weights * losses).sum().backward(inputs=shared)
         for parameter, grad in zip(self.owned, grads, strict=True):
             if grad is not None:
                 add_grad(parameter, grad)

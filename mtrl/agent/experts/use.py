@@ -22,13 +22,13 @@ class ExpertUse:
     dropped: Float[Tensor, " task"]
     """Share of the choices that found no room."""
 
-    def record(self, names: list[str]) -> dict[str, Any]:
-        """Ready for JSON, by task; "dead" is how many experts no task of the batch uses."""
+    def record(self, names: dict[int, str]) -> dict[str, Any]:
+        """Ready for JSON, of the tasks at these places; "dead" is how many experts no task of the batch uses."""
         share = self.usage.amax(dim=0) * self.usage.shape[1]
         return {
-            "usage": {name: [round(u, 4) for u in row.tolist()] for name, row in zip(names, self.usage, strict=True)},
-            "entropy": dict(zip(names, self.entropy.tolist(), strict=True)),
-            "dropped": dict(zip(names, self.dropped.tolist(), strict=True)),
+            "usage": {name: [round(u, 4) for u in self.usage[k].tolist()] for k, name in names.items()},
+            "entropy": {name: float(self.entropy[k]) for k, name in names.items()},
+            "dropped": {name: float(self.dropped[k]) for k, name in names.items()},
             "dead": int((share < UNUSED).sum()),
         }
 

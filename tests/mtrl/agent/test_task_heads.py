@@ -143,7 +143,7 @@ def test_what_a_group_shares_is_not_owned_and_what_a_task_has_alone_is() -> None
     owned = {id(p) for p in together.owned_parameters()}
     assert {id(last.own_weight), id(last.own_bias)} <= owned
     assert id(last.weight) not in owned and id(last.bias) not in owned
-    assert last.owned == {"own_weight", "own_bias"}
+    assert last.owned == ("own_weight", "own_bias")
     each = SharingConfig(heads="group", head_groups={"0": "a", "1": "b", "2": "c"})
     assert len(builders.agent(sharing=each).owned_parameters()) == len(alone.owned_parameters())
 

@@ -68,3 +68,9 @@ def test_groups_of_heads_name_tasks_of_the_whole_suite(tmp_path: Path) -> None:
     wrong = replace(some, sharing=SharingConfig(heads="group", head_groups={"RepeatFrst": "x"}))
     with pytest.raises(ValueError, match=r"head_groups: expected tasks of popgym-quick .* found \['RepeatFrst'\]"):
         Run(wrong, tmp_path / "other")
+
+
+def test_groups_of_heads_have_no_place_for_held_out_tasks(suite: str, tmp_path: Path) -> None:
+    sharing = SharingConfig(heads="group", head_groups={"RepeatPreviousEasy": "x"}, unseen_tasks="mean")
+    with pytest.raises(ValueError, match=r"head_groups: expected tasks of training, found \['RepeatPreviousEasy'\]"):
+        Run(replace(small_run(suite), sharing=sharing), tmp_path / "run")

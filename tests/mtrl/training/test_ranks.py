@@ -16,6 +16,8 @@ import safetensors.torch
 import torch
 
 from conflict.registry import make_rescaling, make_strategy
+from mtrl.agent.experts.config import ExpertsConfig
+from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.batch import Batch
 from mtrl.training.config import UpdateConfig
 from mtrl.training.ranks import Ranks
@@ -31,7 +33,15 @@ METHODS = [
     ("cagrad", "return-scale", "hl-gauss", "filtered"),
     ("graddrop", "rlw", "two-hot", "filtered"),
     ("mean", "famo", "two-hot", "filtered"),
+    ("pcgrad", "none", "regression", "policy-gradient", "heads"),
+    ("random", "popart", "regression", "policy-gradient", "heads"),
+    ("cagrad", "none", "two-hot", "filtered", "experts"),
 ]
+ARCHITECTURES = {
+    "shared": {},
+    "heads": {"sharing": SharingConfig(heads="group", head_groups={"0": "a", "2": "a"}, conditioning="film")},
+    "experts": {"sharing": SharingConfig(heads="task"), "experts": ExpertsConfig(experts="paco")},
+}
 
 
 def free_port() -> int:
@@ -57,11 +67,11 @@ def half(given: Batch, rank: int) -> Batch:
     return Batch(**{**values, **{key: part(values[key]) for key in ("action", "reward", "terminated", "mask")}})
 
 
-def trained(method: tuple[str, str, str, str], given: Batch, ranks: Ranks) -> dict[str, Any]:
-    strategy, rescaling, critic, actor = method
+def trained(method: tuple[str, ...], given: Batch, ranks: Ranks) -> dict[str, Any]:
+    strategy, rescaling, critic, actor, architecture = (*method, "shared")[:5]
     learning = replace(LEARNING, critic=critic, actor=actor, target_ensemble="mean")
     scale = make_rescaling(rescaling, num_tasks=3, value_shape=(2,))
-    model = agent(learning, rescaling=scale)
+    model = agent(learning, rescaling=scale, **ARCHITECTURES[architecture])
     config = UpdateConfig(warmup_updates=0, learning_rate=1e-2)
     updater = Updater(model, make_strategy(strategy, 3), scale, ("a", "b", "c"), config, learning, ranks)
     updater._shared = lambda generator: torch.Generator().manual_seed(updater.updates)  # type: ignore[method-assign]
@@ -86,8 +96,10 @@ def together() -> dict[int, list[dict[str, Any]]]:
     context = multiprocessing.get_context("spawn")
     results, port = context.Queue(), free_port()
     processes = [context.Process(target=_process, args=(rank, port, results)) for rank in range(2)]
-    for process in processes:
-        process.start()
+    with pytest.MonkeyPatch.context() as environment:
+        for number, process in enumerate(processes):
+            environment.setenv("PYTHONHASHSEED", str(number))  # no order of a set is the same in both
+            process.start()
     found = dict(results.get(timeout=240) for _ in processes)
     for process in processes:
         process.join()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from conflict.registry import make_rescaling
 from mtrl.agent.agent import Agent
 from mtrl.agent.experts.config import ExpertsConfig
 from mtrl.agent.sharing import SharingConfig
@@ -72,6 +73,35 @@ def test_groups_start_from_the_mean_of_their_tasks() -> None:
     start_from(mine, ("A", "B", "C"), theirs, NAMES)
     torch.testing.assert_close(mine.policy.last.weight[0], theirs.policy.last.weight[[0, 2]].mean(dim=0))
     assert torch.equal(mine.policy.last.own_weight[0], theirs.policy.last.weight[1])
+
+
+def test_a_group_with_a_new_task_starts_from_those_of_its_tasks_that_are_known() -> None:
+    mine, theirs = made(0, heads="group", head_groups={"0": "a", "2": "a"}), made(1, heads="task")
+    start_from(mine, ("A", "B", "new"), theirs, NAMES)
+    assert torch.equal(mine.policy.last.weight[0], theirs.policy.last.weight[0])
+
+
+@pytest.mark.parametrize(("names", "source_names"), [(("B",), ("A",)), (("A",), NAMES), (NAMES, ("A",))])
+@pytest.mark.parametrize("rescaling", ["popart", "popart-global"])
+def test_returns_are_measured_as_before_from_and_to_a_single_task(
+    rescaling: str, names: tuple[str, ...], source_names: tuple[str, ...]
+) -> None:
+    learning = replace(builders.LEARNING, critic="regression")
+    mine, theirs = (
+        builders.agent(
+            learning, seed=seed, rescaling=make_rescaling(rescaling, num_tasks=count, value_shape=(2,)), tasks=count
+        )
+        for seed, count in ((0, len(names)), (1, len(source_names)))
+    )
+    theirs.normaliser.mean.copy_(torch.arange(2.0 * len(theirs.normaliser.mean)).view(-1, 2) + 7)
+    found = start_from(mine, names, theirs, source_names)
+    assert not found["afresh"]
+    if rescaling == "popart-global":
+        assert torch.equal(mine.normaliser.mean, theirs.normaliser.mean)
+    elif names == ("B",):  # a task that was not known has a unit of its own
+        assert not mine.normaliser.mean.any()
+    else:
+        assert torch.equal(mine.normaliser.mean[0], theirs.normaliser.mean[0])
 
 
 def test_what_does_not_fit_starts_afresh_and_is_named() -> None:
@@ -214,3 +244,17 @@ def test_experts_of_another_width_are_refused_and_other_tasks_in_them_are_not() 
     with pytest.raises(ValueError, match=r"found experts.mixture.experts.enter.weight of shape"):
         start_from(mine, NAMES, wider, NAMES)
     start_from(mine, NAMES, builders.agent(experts=config, tasks=2), ("A", "D"))
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "found"),
+    [
+        ({"experts": ExpertsConfig(experts="moore")}, {"experts": ExpertsConfig(experts="care")}, "CARE|Care"),
+        ({}, {"config": replace(builders.SMALL, memory="gru")}, "GRU"),
+    ],
+)
+def test_another_mixture_and_another_memory_are_refused(
+    mine: dict[str, Any], theirs: dict[str, Any], found: str
+) -> None:
+    with pytest.raises(ValueError, match=f"expected a run of the same architecture, found .*({found})"):
+        start_from(builders.agent(**mine), NAMES, builders.agent(**theirs), NAMES)

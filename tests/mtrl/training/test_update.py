@@ -198,3 +198,18 @@ def test_gradients_lie_in_memory_as_the_parameters_do(strategy: str, measure: bo
     trainer.update(equal_rows, torch.Generator().manual_seed(0), measure=measure)
     given = {name: p for name, p in trainer.parameters.items() if p.grad is not None}
     assert given and {name: p.grad.stride() for name, p in given.items()} == {n: p.stride() for n, p in given.items()}
+
+
+@pytest.mark.parametrize("measure", [False, True])
+@pytest.mark.parametrize("strategy", ["mean", "random", "pcgrad", "graddrop"])
+def test_what_tasks_own_may_be_all_that_learns(strategy: str, measure: bool) -> None:
+    trainer = owning("heads", strategy)
+    alone = {id(p) for p in trainer.agent.owned_parameters()}
+    for parameter in trainer.agent.parameters():
+        parameter.requires_grad_(id(parameter) in alone)
+    again = Updater(
+        trainer.agent, trainer.strategy, trainer.rescaling, TASKS, UpdateConfig(warmup_updates=0), trainer.learning
+    )
+    before = {name: p.clone() for name, p in again.parameters.items()}
+    again.update(batch(), torch.Generator().manual_seed(0), measure=measure)
+    assert before and all(not torch.equal(p, before[name]) for name, p in again.parameters.items())

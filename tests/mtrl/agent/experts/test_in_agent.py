@@ -110,9 +110,10 @@ def test_use_by_task() -> None:
     torch.testing.assert_close(use.usage, torch.tensor([[0.75, 0.25, 0.0], [0.0, 0.75, 0.25]]))
     assert use.dropped.tolist() == [0.25, 0.0]
     torch.testing.assert_close(use.entropy[0], torch.tensor(0.5 * 0.6931472))
-    record = use.record(["A", "B"])
+    record = use.record({0: "A", 1: "B"})
     assert record["usage"]["B"] == [0.0, 0.75, 0.25] and record["dead"] == 0
+    assert use.record({1: "B"})["usage"] == {"B": [0.0, 0.75, 0.25]}  # nothing of a task without rows
     crowd = Routing(gates=torch.eye(2)[[0] * 199 + [1]], loss=torch.zeros(200), dropped=torch.zeros(200))
-    assert use_of(crowd, torch.arange(200), torch.arange(200), 200).record([str(i) for i in range(200)])["dead"] == 0
-    lonely = use_of(routing, torch.tensor([0]), torch.tensor([0]), 1).record(["A"])
+    assert use_of(crowd, torch.arange(200), torch.arange(200), 200).record({i: str(i) for i in range(200)})["dead"] == 0
+    lonely = use_of(routing, torch.tensor([0]), torch.tensor([0]), 1).record({0: "A"})
     assert lonely["dead"] == 2 and lonely["entropy"]["A"] == 0
