@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from mtrl.agent.agent import Agent
+from mtrl.agent.task_heads import TaskLinear, similarity
 from mtrl.report.video.frame import Frames
 from mtrl.report.video.stage import picture_of
 from mtrl.report.video.story import Moment, Scene, Story
@@ -134,4 +135,15 @@ def make_scene(cast: Cast, *, run: str, suite: Suite, steps: int) -> Scene:
         seed=cast.seed,
         greedy=cast.greedy,
         experts=cast.agent.expert_counts,
+        heads=_heads(cast),
     )
+
+
+def _heads(cast: Cast) -> tuple[tuple[str, float], ...]:
+    """See `Scene.heads`."""
+    layer = cast.agent.policy.last
+    if not isinstance(layer, TaskLinear) or not cast.known:
+        return ()
+    cosines = similarity(layer)[cast.task_id].tolist()
+    others = [(name, cosines[k]) for k, name in enumerate(cast.suite.task_names) if k != cast.task_id]
+    return tuple(sorted(others, key=lambda other: -other[1]))

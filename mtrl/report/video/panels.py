@@ -17,6 +17,7 @@ from mtrl.report.video.story import Story
 
 _EXPERTS_ROW = 24
 _ENTROPY_WIDTH = 66
+_HEADS, _HEADS_ROW = 3, 17
 _LEAST_NUMBERED = 36
 """Pixels that an expert must have for its weight to be written out."""
 
@@ -130,5 +131,18 @@ def experts(story: Story) -> Block:
     return Block(title=title, height=_EXPERTS_ROW * len(counts), draw=draw)
 
 
-PANELS: tuple[Panel, ...] = (figures, return_curve, value_curve, experts, policy)
+def heads(story: Story) -> Block:
+    """Which tasks' policy heads are most like this one's."""
+    nearest = [f"{name} {cosine:z.2f}".replace("-", "−") for name, cosine in story.scene.heads[:_HEADS]]
+
+    def draw(canvas: Canvas, box: Box) -> None:
+        for row, words in enumerate(nearest):
+            canvas.text(box.left, box.top + row * _HEADS_ROW, words, 12, width=box.width)
+
+    several = len(story.scene.heads) > len(nearest)
+    title = f"policy heads most like this task's (cosine{f'; {_HEADS} of {len(story.scene.heads)}' if several else ''})"
+    return Block(title=title, height=_HEADS_ROW * len(nearest), draw=draw)
+
+
+PANELS: tuple[Panel, ...] = (figures, return_curve, value_curve, experts, heads, policy)
 """From top to bottom."""

@@ -37,6 +37,9 @@ class Scene:
     greedy: bool
     experts: tuple[int, ...] = ()
     """How many there are in each mixture of the backbone."""
+    heads: tuple[tuple[str, float], ...] = ()
+    """Of the other tasks' policy heads, the cosine with this task's, the nearest first; empty: tasks share one, or the
+    task has none of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from PIL import Image
 from mtrl.report.lettering import cut, font, spoken, wrap
 from mtrl.report.video.canvas import ACCENT, CHOSEN, LOSS, PAPER, Box, Canvas
 from mtrl.report.video.frame import Frames
-from mtrl.report.video.panels import PANELS, Block, experts
+from mtrl.report.video.panels import PANELS, Block, experts, heads
 from mtrl.report.video.stage import describe, draw_stage, name_of, picture_of
 from mtrl.report.video.story import Story
 from tests.mtrl.report.stories import PICTURE, STORIES, scene, story
@@ -96,6 +96,16 @@ def test_experts_have_numbers_with_their_sign_and_the_entropy_of_their_shares(mo
         told.add(replace(told.now, thought=replace(told.now.thought, gates=gates), step=told.now.step + 1))
         experts(told).draw(Canvas(400, 60), Box(0, 0, 400, 48))
     assert written == ["0.00 nats", "0.00", "1.00", "0.56 nats", "−3.00", "1.00", "3.47 nats"]
+
+
+def test_the_policy_heads_of_other_tasks_are_named_the_nearest_first(monkeypatch: Any) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(Canvas, "text", lambda self, x, y, text, *others, **more: written.append(text))
+    others = (("B", 0.91), ("C", 0.5), ("D", -0.2), ("E", -0.3))
+    block = heads(story(scene(heads=others)))
+    block.draw(Canvas(400, 60), Box(0, 0, 400, block.height))
+    assert written == ["B 0.91", "C 0.50", "D −0.20"] and block.title.endswith("3 of 4)")
+    assert heads(STORIES["fifteen"]).height == 0
 
 
 def test_a_further_panel_is_one_function_and_moves_nothing_else() -> None:

@@ -10,7 +10,8 @@ import torch
 from conflict.registry import make_rescaling
 from mtrl.agent.agent import Agent
 from mtrl.agent.config import AgentConfig
-from mtrl.report.video.film import make_cast
+from mtrl.agent.sharing import SharingConfig
+from mtrl.report.video.film import make_cast, make_scene
 from mtrl.report.video.story import Moment
 from mtrl.training.evaluate import HELD_OUT, evaluate
 from mtrl.training.play import Player
@@ -22,11 +23,13 @@ from tests.mtrl import builders, tiny
 CONFIG = AgentConfig(memory="gru", width=16, layers=1, context=8, head_width=16, critics=2, image_channels=(4,))
 
 
-def agent_of(suite: Suite, config: AgentConfig = CONFIG, rescaling: str = "none") -> Agent:
+def agent_of(
+    suite: Suite, config: AgentConfig = CONFIG, rescaling: str = "none", sharing: SharingConfig = SharingConfig()
+) -> Agent:
     torch.manual_seed(3)
     made = make_rescaling(rescaling, num_tasks=suite.num_tasks, value_shape=(2,))
     spaces = suite.observation_space, suite.action_space
-    return Agent(*spaces, suite.num_tasks, config, builders.LEARNING, made).eval()
+    return Agent(*spaces, suite.num_tasks, config, builders.LEARNING, made, sharing).eval()
 
 
 def film(suite: Suite, task: str, agent: Agent, *, trials: int, seed: int = 0, greedy: bool = False) -> list[Moment]:
@@ -192,3 +195,19 @@ def test_an_unknown_task_is_refused_with_the_nearest_names() -> None:
     suite = tiny.suite()
     with pytest.raises(ValueError, match="did you mean same"):
         film(suite, "sam", agent_of(suite), trials=1)
+
+
+@pytest.mark.parametrize("heads", ["shared", "task"])
+def test_a_film_knows_which_tasks_have_a_like_policy_head(heads: Any) -> None:
+    suite = load_suite("popgym-quick")
+    agent = agent_of(suite, sharing=SharingConfig(heads=heads))
+    if heads == "task":
+        with torch.no_grad():
+            agent.policy.last.weight[1].copy_(-agent.policy.last.weight[0])
+    cast = make_cast(agent, suite, suite.task_names[0], trials=1, seed=0, greedy=False)
+    found = make_scene(cast, run="x", suite=suite, steps=0).heads
+    if heads == "task":
+        assert {name for name, _ in found} == set(suite.task_names[1:])
+        assert found[-1] == (suite.task_names[1], pytest.approx(-1.0))
+    else:
+        assert not found
