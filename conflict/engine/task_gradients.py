@@ -71,8 +71,8 @@ class TaskGradients:
         if rows not in ("split", "shared") or reduce not in ("mean", "sum"):
             raise ValueError(f"rows is split or shared, reduce is mean or sum; got {rows!r}, {reduce!r}")
         refuse_compiled(module)
-        self.num_tasks = num_tasks
-        self.memory = memory
+        self.num_tasks, self.memory = num_tasks, memory
+        self._like: Tensor = next(module.parameters(), torch.zeros(()))
         self._owned: list[Tensor] = [p for p in owned if p.requires_grad]
         names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
         chosen = [p for p in (module.parameters() if parameters is None else parameters) if p.requires_grad]
@@ -149,7 +149,7 @@ class TaskGradients:
         """Inner products of the task gradients over all taking-part parameters, in float64."""
         grams = [entry.gramian() for entry in self._known().values()]
         if not grams:
-            return self._nothing(self.num_tasks, self.num_tasks).double()
+            return self._like.new_zeros(self.num_tasks, self.num_tasks, dtype=torch.float64)
         return torch.stack(grams).sum(dim=0)
 
     def jacobian(self) -> Float[Tensor, "task param"]:
@@ -159,9 +159,8 @@ class TaskGradients:
             entries[p].gradients() if p in entries else p.detach().new_zeros(self.num_tasks, *p.shape)
             for p in self._names
         ]
-        if not rows:  # all that learns belongs to single tasks
-            return self._nothing(self.num_tasks, 0)
-        return torch.cat([part.reshape(self.num_tasks, -1) for part in rows], dim=1)
+        nothing = self._like.new_zeros(self.num_tasks, 0)  # where all that learns belongs to single tasks
+        return torch.cat([part.reshape(self.num_tasks, -1) for part in rows] or [nothing], dim=1)
 
     def accumulate(self, weights_k: Float[Tensor, " task"]) -> None:
         """Add ``sum_k weights[k] * grad_k`` to each used parameter's ``.grad``, and free what was kept."""
@@ -193,10 +192,6 @@ class TaskGradients:
         for parameter, grad in self._owned_grads.items():
             add_grad(parameter, grad)
         self.clear()
-
-    def _nothing(self, *shape: int) -> Tensor:
-        """Zeros, where the parameters are."""
-        return next(iter([*self._names, *self._owned]), torch.zeros(())).new_zeros(shape)
 
     def _known(self) -> dict[Tensor, Entry]:
         if self._entries is None:

@@ -45,9 +45,8 @@ class PopArt(NormalisedReturns):
         self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("variance", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("unit", torch.ones(shape, dtype=torch.float64))  # as long as there is no variance
-        self.register_buffer(
-            "total_weight", torch.zeros(self.num_groups, dtype=torch.float64)
-        )  # 1 - (1 - step_size)^batches
+        # 1 - (1 - step_size)^batches
+        self.register_buffer("total_weight", torch.zeros(self.num_groups, dtype=torch.float64))
 
     @property
     def sigma(self) -> Float[Tensor, "group value"]:

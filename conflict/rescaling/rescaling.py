@@ -29,7 +29,7 @@ class Rescaling(nn.Module, ABC):
     normalises_returns: ClassVar[bool] = False
     """Whether ``observe_returns``, ``normalise`` and ``denormalise`` do anything."""
 
-    by_task = False
+    by_task: bool = False
     """Whether returns have a unit of each task's own, also where there is one task alone."""
 
     def __init__(self, num_tasks: int, value_shape: Sequence[int] = (1,)) -> None:

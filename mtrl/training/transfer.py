@@ -177,6 +177,8 @@ def _values(
         return {}
     if (name.startswith("normaliser") or isinstance(module, TaskAffine)) and not together:
         axis = -2 if isinstance(module, TaskAffine) else 0
+        if not set(names) & set(source_names):
+            return {}  # new tasks measure their returns anew
         mine = module.state_dict()
         return {key: _statistics(mine[key], t, names, source_names, axis) for key, t in theirs.items() if key in mine}
     return theirs

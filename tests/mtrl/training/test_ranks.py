@@ -27,12 +27,12 @@ from tests.mtrl.builders import LEARNING, agent, batch
 ROOT = Path(__file__).parents[3]
 UPDATES = 3
 METHODS = [
-    ("mean", "none", "regression", "policy-gradient"),
-    ("pcgrad", "popart", "regression", "policy-gradient"),
-    ("random", "gradnorm", "two-hot", "filtered"),
-    ("cagrad", "return-scale", "hl-gauss", "filtered"),
-    ("graddrop", "rlw", "two-hot", "filtered"),
-    ("mean", "famo", "two-hot", "filtered"),
+    ("mean", "none", "regression", "policy-gradient", "shared"),
+    ("pcgrad", "popart", "regression", "policy-gradient", "shared"),
+    ("random", "gradnorm", "two-hot", "filtered", "shared"),
+    ("cagrad", "return-scale", "hl-gauss", "filtered", "shared"),
+    ("graddrop", "rlw", "two-hot", "filtered", "shared"),
+    ("mean", "famo", "two-hot", "filtered", "shared"),
     ("pcgrad", "none", "regression", "policy-gradient", "heads"),
     ("random", "popart", "regression", "policy-gradient", "heads"),
     ("cagrad", "none", "two-hot", "filtered", "experts"),
@@ -67,8 +67,8 @@ def half(given: Batch, rank: int) -> Batch:
     return Batch(**{**values, **{key: part(values[key]) for key in ("action", "reward", "terminated", "mask")}})
 
 
-def trained(method: tuple[str, ...], given: Batch, ranks: Ranks) -> dict[str, Any]:
-    strategy, rescaling, critic, actor, architecture = (*method, "shared")[:5]
+def trained(method: tuple[str, str, str, str, str], given: Batch, ranks: Ranks) -> dict[str, Any]:
+    strategy, rescaling, critic, actor, architecture = method
     learning = replace(LEARNING, critic=critic, actor=actor, target_ensemble="mean")
     scale = make_rescaling(rescaling, num_tasks=3, value_shape=(2,))
     model = agent(learning, rescaling=scale, **ARCHITECTURES[architecture])
