@@ -152,9 +152,11 @@ def _write(path: Path, text: str) -> None:
 
 def _adapt(command: Adapt) -> int:
     with redirect_stdout(sys.stderr) if command.json else nullcontext():
-        from mtrl.report.records import ADAPTATION
+        from mtrl.report.records import ADAPTATION, load_adaptation
         from mtrl.training.adapt import adapt_run
 
+        kept = command.run / ADAPTATION
+        others = load_adaptation(kept)  # before hours of playing, should it be damaged
         found = adapt_run(
             command.run,
             suite=command.suite,
@@ -163,8 +165,6 @@ def _adapt(command: Adapt) -> int:
             seed=command.seed,
             greedy=True if command.greedy else None,
         )
-    kept = command.run / ADAPTATION
-    others = json.loads(kept.read_text()) if kept.is_file() else {}
     name = found["suite"] if command.attempts is None else f"{found['suite']}, attempts {command.attempts}"
     _write(kept, json.dumps({**others, name: found}))
     if command.json:

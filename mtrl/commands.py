@@ -100,7 +100,7 @@ class Adapt:
     run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Folder of the run."""
     suite: str | None = None
-    """Suite, task or suite file; default: the run's own."""
+    """Suite, task or suite file; default: the run's own, played as the run did."""
     attempts: int | None = None
     """Paid attempts in a trial; default: as the suite says."""
     trials: int = 500

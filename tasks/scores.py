@@ -5,7 +5,8 @@ For POPGym that is the best published return of an agent trained on the task alo
 Where a benchmark has published both ends of its own scale (Procgen: a policy that does not look at the frames, and what
 can be reached), these are 0 and 1 instead. Each file of returns says for how many paid attempts they are; a trial of
 more or fewer is measured against more or less in proportion. Where that would not be right, as what is learnt in one
-attempt is worth more in the next, a best holds for trials of so many attempts alone.
+attempt is worth more in the next, a best holds for trials of so many attempts alone, all of them paid and at one
+instance; and where it is known how long attempts can be, for trials that no ``max_steps`` cuts.
 
 Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with Transformers"
 (the scale); Morad et al. 2023, "POPGym: Benchmarking Partially Observable Reinforcement Learning" and Cobbe et al.
@@ -13,10 +14,13 @@ Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-R
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tasks.task import Task
 
 _FILES = dict.fromkeys(("bandit", "mdp", "room", "point", "hallway", "tmaze"), "meta")
 """Source of tasks -> how its files of returns begin, where that is not the source's own name."""
@@ -45,9 +49,7 @@ def load_reference(task_id: str, *, attempts: int = 1) -> Reference | None:
         task_id: as in ``popgym:AutoencodeEasy``.
         attempts: paid attempts of a trial, at least 1.
     """
-    source = task_id.partition(":")[0]
-    source = _FILES.get(source, source)
-    played, published = _data(f"{source}_random.json"), _data(f"{source}_best.json")
+    played, published = (_data(f"{_source(task_id)}_{kind}.json") for kind in ("random", "best"))
     measured = played.get("tasks", {}).get(task_id)
     if measured is None:
         return None
@@ -63,6 +65,20 @@ def load_reference(task_id: str, *, attempts: int = 1) -> Reference | None:
         source=published["source"] if best is not None else "",
         zero=None if zero is None else of_published * zero,
     )
+
+
+def reference_of(task: "Task") -> Reference | None:
+    """What is known of trials as a task plays them: `load_reference` for its attempts, but without a best where that is
+    of another protocol, and None where ``max_steps`` ends trials before the attempts that returns are of."""
+    found = load_reference(task.id, attempts=task.attempts)
+    published = _data(f"{_source(task.id)}_best.json")
+    attempt = published.get("attempt_steps", {}).get(task.id)
+    if attempt and task.max_steps and task.max_steps < attempt * (task.warmup_attempts + task.attempts):
+        return None
+    learnt = task.id in published.get("only_trials_of", {})
+    if found and learnt and (task.warmup_attempts or (task.attempts > 1 and task.instance == "fresh")):
+        return replace(found, best=None, source="", zero=None)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +112,7 @@ def load_known(task_id: str) -> float | None:
 
 
 def _measured(task_id: str) -> dict[str, Any]:
-    data = _data(f"{_FILES.get(task_id.partition(':')[0], '-')}_references.json")
+    data = _data(f"{_source(task_id)}_references.json")
     found: dict[str, Any] = data.get("tasks", {}).get(task_id, {"attempts": 1, "references": {}})
     return found
 
@@ -107,6 +123,12 @@ def normalised(return_: float, reference: Reference | None) -> float | None:
         return None
     zero = reference.random if reference.zero is None else reference.zero
     return (return_ - zero) / (reference.best - zero)
+
+
+def _source(task_id: str) -> str:
+    """How the names of the files begin that hold a task's returns."""
+    source = task_id.partition(":")[0]
+    return _FILES.get(source, source)
 
 
 @cache

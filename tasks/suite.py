@@ -274,11 +274,11 @@ class Suite:
         }
 
     def testing(self) -> "Suite":
-        """The same tasks with the instances that training never sees."""
+        """The same tasks with the seeds that training never draws."""
         return dataclasses.replace(self, tasks=tuple(map(_testing, self.tasks)), held_out=(), like=self)
 
     def holdout(self) -> "Suite | None":
-        """The tasks held out, with instances that training never sees, for an agent of this suite; None: there are
+        """The tasks held out, with seeds that training never draws, for an agent of this suite; None: there are
         none."""
         if not self.held_out:
             return None

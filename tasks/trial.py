@@ -107,7 +107,7 @@ class Slot:
         self.max_steps, self.horizon = task_.max_steps or 0, task_.at_max_steps == "terminate"
         self.largest_reward = LARGEST / max(1.0, task_.reward_scale)
         self.replacement: random.Random | None = None
-        self.attempt, self.time, self.attempt_time = -1, 0, 0
+        self.attempt, self.time, self.attempt_time, self.cut = -1, 0, 0, False
         self.attempt_returns = [0.0] * (self.last_attempt + 1)
         for array in self.arrays:
             array.fill(0)
@@ -232,6 +232,7 @@ class Slot:
             else:  # both ends at once: then there is nothing to bootstrap from, and termination wins
                 finished, over = bool(terminated), True
         if time == self.max_steps:
+            self.cut = not (terminated or truncated)
             finished, over = finished or self.horizon, True
         paid, trained = attempt >= self.warmup_attempts, raw * self.task.reward_scale
         pack_record(
@@ -252,7 +253,8 @@ class Slot:
         return action
 
     def summary(self) -> dict[str, Any]:
-        """What the trial came to, on the raw scale; "attempt_returns" are of the attempts that had a step.
+        """What the trial came to, on the raw scale; "attempt_returns" are of the attempts that had a step, and "cut"
+        tells whether `max_steps` ended the last of them.
 
         With "instance", what the simulator drew, where it tells that.
         """
@@ -261,6 +263,7 @@ class Slot:
             "task_id": self.task_id,
             "raw_return": sum(self.attempt_returns[self.task.warmup_attempts :]),
             "attempt_returns": self.attempt_returns[: self.attempt + (self.attempt_time > 0)],
+            "cut": self.cut,
             "length": self.time,
             **({} if instance is None else {"instance": instance}),
         }

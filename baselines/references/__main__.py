@@ -63,6 +63,23 @@ def _entry(found: Measurement | Played, seconds: float) -> dict[str, Any]:
     return entry | {"return_of_attempt": curves["attempts"], "reward_at_step": curves["steps"]}
 
 
+def _one_protocol_each(tasks: Sequence[Task]) -> list[Task]:
+    """Each task once.
+
+    Raises:
+        ValueError: a task comes in two protocols, and results are filed by task.
+    """
+    found: dict[str, Task] = {}
+    for task in tasks:
+        one = found.setdefault(task.id, task)
+        if (one.attempts, one.warmup_attempts, one.max_steps) != (task.attempts, task.warmup_attempts, task.max_steps):
+            raise ValueError(
+                f"{task.id} comes with {one.attempts} and with {task.attempts} attempts, and results go by its name: "
+                "measure them in two commands, or set --attempts"
+            )
+    return list(found.values())
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure suites and print a table, or JSON."""
     parser = argparse.ArgumentParser(prog="python -m baselines.references", description=(__doc__ or "").split("\n")[0])
@@ -76,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results: dict[str, Any] = {}
     try:
         tasks = [task for name in options.suites for task in load_suite(name, attempts=options.attempts).all_tasks]
-        for task in {task.id: task for task in tasks}.values():
+        for task in _one_protocol_each(tasks):
             results[task.id] = {"attempts": task.attempts, "references": {}}
             if not options.json:
                 print(f"{task.id}, {task.attempts} attempts a trial" if task.attempts > 1 else task.id)

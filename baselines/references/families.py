@@ -1,6 +1,5 @@
 """Which references fit a task, and what the task is worth to who knows its instance."""
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import integrate, stats
 
 from baselines.references import bayes_optimal, epsilon_greedy, gittins, points, rooms, thompson, ucb
 from baselines.references.arms import Index, IndexPolicy
@@ -94,17 +94,24 @@ def _bandit(simulator: Bandit, task: Task, seed: int) -> Family:
         indices["epsilon-greedy"] = epsilon_greedy.bernoulli(0.05, belief)
     return Family(
         references={name: partial(IndexPolicy, num_arms=arms, index=index) for name, index in indices.items()},
-        known=partial(_best_arms, simulator, seed),
-        exact=False,
+        known=partial(_best_arm, simulator),
+        exact=True,
     )
 
 
-def _best_arms(simulator: Bandit, seed: int) -> NDArray[np.float64]:
-    generator, best = random.Random(seed), np.empty(INSTANCES)
-    for instance in range(INSTANCES):
-        simulator.draw(generator)
-        best[instance] = max(simulator.means)
-    return simulator.steps * best
+def _best_arm(simulator: Bandit) -> NDArray[np.float64]:
+    """What the best of the arms is worth on average: that of K draws is below the p-quantile with probability p^K."""
+    arms, distribution = len(simulator.means), simulator.distribution
+    if isinstance(distribution, Normal):
+        best, _ = integrate.quad(lambda x: x * arms * stats.norm.pdf(x) * stats.norm.cdf(x) ** (arms - 1), -12, 12)
+        return np.array([simulator.steps * distribution.scale * best])
+    length, below, best = sum(high - low for low, high in distribution.parts), 0.0, 0.0
+    for low, high in distribution.parts:
+        up_to = below + (high - low) / length
+        best += (low - below * length) * (up_to**arms - below**arms)
+        best += length * arms / (arms + 1) * (up_to ** (arms + 1) - below ** (arms + 1))
+        below = up_to
+    return np.array([simulator.steps * best])
 
 
 def _mdp(simulator: TabularMDP, task: Task, seed: int) -> Family:

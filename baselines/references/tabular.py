@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.references.reference import Observation, begun
+from tasks.meta.distributions import dirichlet
 
 Values: TypeAlias = NDArray[np.float64]
 Policy: TypeAlias = NDArray[np.int64]
@@ -61,9 +62,9 @@ class Posterior:
 
     def sample(self, generator: np.random.Generator) -> tuple[Values, Values]:
         """Transitions and rewards of one MDP for every slot."""
-        weights = generator.standard_gamma(self.concentration + self.moves)
+        moves = dirichlet(generator, self.concentration + self.moves)
         rewards = self.mean_rewards() + generator.standard_normal(self.pulls.shape) / np.sqrt(1.0 + self.pulls)
-        return weights / weights.sum(axis=-1, keepdims=True), rewards
+        return moves, rewards
 
 
 Plan: TypeAlias = Callable[[Posterior, np.random.Generator], Policy]

@@ -17,7 +17,7 @@ from mtrl.training.config import SuiteConfig
 from tasks.compose.plugins import SUITE_GROUP, plugins
 from tasks.compose.survey import TRIALS_OWN, padding, speed, task_spaces
 from tasks.registry import SUITES, load_suite
-from tasks.scores import load_reference
+from tasks.scores import reference_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +90,7 @@ def suite(found: "Suite", *, speed_seconds: float | None = None) -> dict[str, An
     shares = padding(found, alone)
     tasks = []
     for task, own, padded in zip(members, alone, shares, strict=True):
-        reference = load_reference(task.id, attempts=task.attempts)
+        reference = reference_of(task)
         tasks.append(
             {
                 "name": task.name,

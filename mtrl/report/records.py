@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.registry import load_suite
-from tasks.scores import Reference, load_reference
+from tasks.scores import Reference, reference_of
 
 Record = dict[str, Any]
 
@@ -87,9 +87,26 @@ def load_run(folder: Path) -> RunData:
         conflicts=kinds.get("conflict", []),
         evaluations=evaluations,
         evaluation=_newest(folder / EVALUATION, evaluations),
-        adaptation=_object(folder / ADAPTATION) if (folder / ADAPTATION).is_file() else {},
+        adaptation=load_adaptation(folder / ADAPTATION),
         last=records[-1] if records else {},
     )
+
+
+def load_adaptation(path: Path) -> dict[str, Record]:
+    """What `run.py adapt` found on each suite; nothing without a file.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    try:
+        found = json.loads(path.read_text()) if path.is_file() else {}
+        if not isinstance(found, dict) or not all(isinstance(one, dict) and "tested" in one for one in found.values()):
+            raise ValueError(f"it holds {type(found).__name__}")
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected what run.py adapt found, found something else ({error}); delete the file"
+        ) from error
+    return found
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, Record]]:
@@ -148,7 +165,7 @@ def _tasks(kinds: dict[str, list[Record]]) -> list[str]:
 
 def _references(suite: str, tasks: list[str]) -> dict[str, Reference | None]:
     try:
-        known = {task.name: load_reference(task.id, attempts=task.attempts) for task in load_suite(suite).all_tasks}
+        known = {task.name: reference_of(task) for task in load_suite(suite).all_tasks}
     except (ValueError, ImportError):
         known = {}
     return dict.fromkeys(tasks) | known

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtrl.agent.agent import Agent
-from mtrl.training.adaptation import Trials, adapted, gaps, tasks_told_apart
+from mtrl.training.adaptation import Trials, adapted, gaps, is_probed, tasks_told_apart
 from mtrl.training.evaluate import HELD_OUT, by_attempt, load_agent
 from mtrl.training.play import Player, places_in_training
 from tasks.registry import load_suite
@@ -22,7 +22,7 @@ from tasks.task import Task
 
 _MOST_SLOTS = 256
 _PROBED_TRIALS = 1_000
-_PROBED_NUMBERS = 20_000_000  # features beyond which no further trial's are kept
+_PROBED_NUMBERS = 10_000_000  # features of a task beyond which no further trial's are kept
 
 
 class _Watched(Player):
@@ -62,7 +62,7 @@ def adapt(
 
     Args:
         trained: the suite that the agent was trained on; a task of the other suite that is one of its is played as that
-            one, all others as tasks that training never saw.
+            one, rewards on the scale of training, all others as tasks that training never saw.
         suite: one that the agent can play, see `Suite.for_agent_of`.
         trials: per task, at least 2.
     Returns:
@@ -76,8 +76,8 @@ def adapt(
     """
     if trials < 2:
         raise ValueError(f"expected at least 2 trials a task, got {trials}")
-    suite = suite.for_agent_of(trained)
-    places = places_in_training(trained, suite)
+    suite = _on_scales_of(trained, suite.for_agent_of(trained))
+    places = places_in_training(trained, suite.tasks)
     _refuse_unseen(agent, trained, suite, places)
     parts: dict[str, tuple[Suite, list[int]]] = {}
     if any(task.test_seeds for task in suite.tasks):
@@ -105,6 +105,22 @@ def adapt(
     return {**result, "gaps": gaps(result)}
 
 
+def _on_scales_of(trained: Suite, suite: Suite) -> Suite:
+    """The suite with rewards on the scales of training, also for tasks that training held out."""
+    every = dataclasses.replace(trained, tasks=trained.all_tasks, held_out=())
+
+    def scaled(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+        places = places_in_training(every, tasks)
+        known = [
+            task if place == every.num_tasks else every.tasks[place] for task, place in zip(tasks, places, strict=True)
+        ]
+        return tuple(
+            dataclasses.replace(task, reward_scale=one.reward_scale) for task, one in zip(tasks, known, strict=True)
+        )
+
+    return dataclasses.replace(suite, tasks=scaled(suite.tasks), held_out=scaled(suite.held_out))
+
+
 def _refuse_unseen(agent: Agent, trained: Suite, suite: Suite, places: Sequence[int]) -> None:
     unseen = [task.name for task, place in zip(suite.tasks, places, strict=True) if place == trained.num_tasks]
     unseen += [task.name for task in suite.held_out]
@@ -122,7 +138,7 @@ def adapt_run(
     """`adapt` for the newest checkpoint of a run's folder.
 
     Args:
-        suite: name of a suite; None: the run's own.
+        suite: name of a suite; None: the run's own. The run's own is played as the run did, with its protocol.
         attempts: paid attempts a trial; None: as the suite says.
         greedy: None: as the run's settings say.
     Raises:
@@ -131,7 +147,7 @@ def adapt_run(
     """
     agent, trained, config, state = load_agent(run)
     torch.set_num_threads(1)
-    played = trained if suite is None else load_suite(suite)
+    played = trained if suite in (None, config.suite) else load_suite(suite)
     if attempts is not None:
         played = _with_attempts(played, attempts)
     found = adapt(
@@ -194,7 +210,7 @@ def _play(player: _Watched, task: Task, trials: int) -> Trials:
         seen, paid, ended = player.watch()
         for slot in np.flatnonzero(left):
             rewards[slot].append(float(paid[slot]))
-            if probed[slot]:
+            if probed[slot] and is_probed(len(rewards[slot]) - 1):
                 features[slot].append(seen[slot])
                 kept += seen.shape[1]
         for slot, summary in ended:
@@ -208,15 +224,17 @@ def _play(player: _Watched, task: Task, trials: int) -> Trials:
     for row, (one, _, _) in enumerate(done):
         by_step[row, : len(one)] = one
     looked_into = [(one, summary) for _, one, summary in done if one]
-    memory = np.zeros((len(looked_into), longest, looked_into[0][0][0].shape[-1]), np.float32)
+    kept_steps = sum(map(is_probed, range(longest)))
+    memory = np.zeros((len(looked_into), kept_steps, looked_into[0][0][0].shape[-1]), np.float32)
     for row, (one_memory, _) in enumerate(looked_into):
         memory[row, : len(one_memory)] = one_memory
     tell = all("instance" in summary for _, summary in looked_into)
     return Trials(
         returns=np.array([summary["raw_return"] for _, _, summary in done]),
         attempts=by_attempt(task, [summary for _, _, summary in done]),
+        cut=np.array([len(summary["attempt_returns"]) - 1 if summary["cut"] else -1 for _, _, summary in done]),
         rewards=by_step,
         features=memory,
         instances=np.array([summary["instance"] for _, summary in looked_into], np.float64) if tell else None,
-        lengths=np.array([len(one) for one, _ in looked_into]),
+        lengths=np.array([summary["length"] for _, summary in looked_into]),
     )

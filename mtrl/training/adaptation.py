@@ -15,7 +15,7 @@ from scipy import stats
 
 from mtrl.training.evaluate import scored
 from mtrl.training.probe import readable, told_apart
-from tasks.scores import Played, Reference, load_known, load_played, load_reference, normalised
+from tasks.scores import Played, Reference, load_known, load_played, normalised, reference_of
 from tasks.task import Task
 
 Floats = NDArray[np.float64]
@@ -32,17 +32,31 @@ class Trials:
     """[trial, attempt] raw return, NaN for attempts that a trial did not come to."""
     rewards: Floats
     """[trial, step] raw reward, NaN beyond a trial's end."""
+    cut: NDArray[np.int64]
+    """[trial] the attempt that `max_steps` ended before its own end; -1: none."""
     features: NDArray[np.float32]
-    """[probed trial, step, width] what the memory gave before each action, zeros beyond the end."""
+    """[probed trial, probed step, width] what the memory gave before the actions of the steps for which `is_probed`
+    is true, in their order; zeros beyond the end."""
     instances: Floats | None
     """[probed trial, number] what the simulators drew; None: they do not tell."""
     lengths: NDArray[np.int64]
     """[probed trial] steps."""
 
     def remembered(self, time: int) -> NDArray[np.float32]:
-        """What the memories gave at a step, of the probed trials that came so far: [trial, width]."""
-        found: NDArray[np.float32] = self.features[self.lengths > time, time]
+        """What the memories gave at a probed step, of the probed trials that came so far: [trial, width]."""
+        found: NDArray[np.float32] = self.features[self.lengths > time, sum(map(is_probed, range(time)))]
         return found
+
+    @property
+    def steps(self) -> int:
+        """Steps of the longest trial."""
+        return self.rewards.shape[1]
+
+
+def is_probed(time: int) -> bool:
+    """Whether a step of a trial is one at which memories are looked into: the first sixteen, then eight of as many as
+    came before, and so on, so that trials of all lengths have steps in common and none has many."""
+    return time < 16 or time % (1 << (time.bit_length() - 4)) == 0
 
 
 def adapted(task: Task, played: Trials) -> dict[str, Any]:
@@ -52,18 +66,21 @@ def adapted(task: Task, played: Trials) -> dict[str, Any]:
         What `mtrl.training.evaluate.scored` does;
         [attempt] "attempt_intervals" over the trials that came so far, "reached", the share of these, "attempt_scores"
         and "attempt_score_intervals" (attempts are worth the same, so that the paid ones' mean is the
-        trial's score), and "regret": what an attempt falls short of "regret_against", "instance known" (the mean return
-        of who knows the instance and does the best) or "best return" where that was not measured;
-        [step] "rewards", "reward_intervals" and "alive", the share of trials that were still played;
+        trial's score), "cut", the share of the trials whose attempt `max_steps` ended, and "regret": what an attempt
+        falls short of "regret_against", "instance known" (the mean return of who knows the instance and does the best)
+        or "best return" where that was not measured; None for attempts that were cut in some trial;
+        [step] "rewards", "reward_intervals", over the trials that were still played, and "alive", the share of these;
         "instance", time and R^2 of reading the instance from the memory, where simulators tell it; "references", the
-        "attempts", "attempt_scores" and "rewards" of every algorithm that was measured on the task; "warmup_attempts".
+        "attempts", "attempt_scores" and "rewards" (over all trials, 0 after their end) of every algorithm that was
+        measured on the task; "warmup_attempts".
         Intervals of 95% by Student's t over trials; None, as means are, where there are too few trials.
     """
-    reference = load_reference(task.id, attempts=task.attempts)
+    reference = reference_of(task)
     known = reference is not None and reference.best is not None
     of_attempts = [_mean(column) for column in played.attempts.T]
     of_steps = [_mean(column) for column in played.rewards.T]
     bound, against = _bound(task, reference)
+    cut = [float((played.cut == attempt).mean()) for attempt in range(len(of_attempts))]
 
     def score(return_: float | None) -> float | None:
         """Of an attempt, as of a trial all of whose attempts were like it."""
@@ -77,7 +94,13 @@ def adapted(task: Task, played: Trials) -> dict[str, Any]:
         "attempt_score_intervals": [span and [score(end) for end in span] for _, span in of_attempts]
         if known
         else None,
-        "regret": None if bound is None else [None if value is None else bound - value for value, _ in of_attempts],
+        "cut": cut,
+        "regret": None
+        if bound is None
+        else [
+            None if value is None or share else bound - value
+            for (value, _), share in zip(of_attempts, cut, strict=True)
+        ],
         "regret_against": against,
         "rewards": [value for value, _ in of_steps],
         "reward_intervals": [span for _, span in of_steps],
@@ -98,7 +121,7 @@ def adapted(task: Task, played: Trials) -> dict[str, Any]:
 
 def tasks_told_apart(played: Sequence[Trials]) -> dict[str, Any]:
     """Accuracy, and at which steps, of reading from the memory which of several tasks is played, while all go on."""
-    times = _times(min(one.features.shape[1] for one in played))
+    times = _times(min(one.steps for one in played))
     return {"time": times, "accuracy": [told_apart([one.remembered(time) for one in played]) for time in times]}
 
 
@@ -137,7 +160,7 @@ def _bound(task: Task, reference: Reference | None) -> tuple[float | None, str |
 
 
 def _read(played: Trials, instances: Floats) -> dict[str, Any]:
-    times = _times(played.features.shape[1])
+    times = _times(played.steps)
     return {
         "time": times,
         "r2": [readable(played.remembered(time), instances[played.lengths > time]) for time in times],
@@ -164,7 +187,10 @@ def _mean(values: Floats) -> tuple[float | None, list[float] | None]:
 
 
 def _times(steps: int) -> list[int]:
-    return sorted(set(np.linspace(0, steps - 1, min(steps, _PROBED_TIMES)).round().astype(int).tolist()))
+    """Probed steps, about evenly."""
+    probed = np.array([time for time in range(steps) if is_probed(time)])
+    wanted = np.linspace(0, steps - 1, min(steps, _PROBED_TIMES))
+    return sorted(set(probed[np.abs(probed - wanted[:, None]).argmin(axis=1)].tolist()))
 
 
 def _mean_score(tasks: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -15,7 +15,7 @@ from mtrl.config import RunConfig, from_json
 from mtrl.training.build import build_agent, build_rescaling, build_suite
 from mtrl.training.checkpoint import CheckpointError, Checkpoints, read_state, read_tensors
 from mtrl.training.play import Player
-from tasks.scores import Reference, load_reference, normalised
+from tasks.scores import Reference, normalised, reference_of
 from tasks.suite import Suite
 from tasks.task import Task
 
@@ -37,7 +37,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Play `trials` trials of every task, and of every task held out, and score them on the raw scale.
 
-    Instances are those that training never sees, where the tasks say which these are.
+    Instances are drawn from the tasks' seeds for testing, where they have any: training never sees these, though a
+    family of few instances (goals in a room, sides of a hallway) has the same ones under its seeds for training.
 
     Trials are fixed beforehand (as many in every slot), so that short ones are not counted more often than long ones.
 
@@ -85,8 +86,7 @@ def _evaluate(player: Player, trials: int, seed: int) -> dict[str, Any]:
             player.restart(seed=seed, task_of_slot=[index] * player.num_slots, generator=generator)
         played = _play(player, index, trials)
         returns = np.array([summary["raw_return"] for summary in played])
-        reference = load_reference(task.id, attempts=task.attempts)
-        tasks[task.name] = scored(reference, returns, by_attempt(task, played))
+        tasks[task.name] = scored(reference_of(task), returns, by_attempt(task, played))
     scores = [entry["score"] for entry in tasks.values() if entry["score"] is not None]
     return {"score": float(np.mean(scores)) if scores else None, "tasks": tasks}
 

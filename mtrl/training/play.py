@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 from mtrl.agent.agent import Agent
 from mtrl.training.explore import Explorer
 from tasks.suite import Suite
+from tasks.task import Task
 
 
-def places_in_training(trained: Suite, suite: Suite) -> list[int]:
-    """For each of a suite's tasks its place among those of the suite that an agent was trained on, or their number if
-    it is none of them.
+def places_in_training(trained: Suite, tasks: Sequence[Task]) -> list[int]:
+    """For each of the tasks its place among those of the suite that an agent was trained on, or their number if it is
+    none of them.
 
     A task is the same under another name, with other seeds, attempts or scale of rewards, but not with instances drawn
     from another distribution. Where training had a task twice, the name decides.
     """
     places = []
-    for task in suite.tasks:
+    for task in tasks:
         same = [place for place, other in enumerate(trained.tasks) if other.simulator_key == task.simulator_key]
         named = [place for place in same if trained.tasks[place].name == task.name]
         found = named or (same if len(same) == 1 else [])

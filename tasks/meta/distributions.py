@@ -139,9 +139,21 @@ class Dirichlet:
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Arrays of a shape, whose last axis sums to 1."""
-        weights = generator.standard_gamma(self.concentration, shape)
-        probabilities: NDArray[np.float64] = weights / weights.sum(axis=-1, keepdims=True)
-        return probabilities
+        return dirichlet(generator, np.full(shape, self.concentration))
+
+
+def dirichlet(generator: np.random.Generator, concentrations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A draw for each row: arrays of the same shape, whose last axis sums to 1."""
+    weights = generator.standard_gamma(concentrations)
+    total = weights.sum(axis=-1, keepdims=True)
+    if not total.all():  # numbers too small to be told from 0: one outcome takes all, in proportion to concentrations
+        lost = total[..., 0] == 0.0
+        up_to = concentrations[lost].cumsum(axis=-1)
+        chosen = (generator.random((len(up_to), 1)) * up_to[:, -1:] >= up_to).sum(axis=-1, keepdims=True)
+        weights[lost] = np.arange(up_to.shape[-1]) == chosen
+        total = weights.sum(axis=-1, keepdims=True)
+    probabilities: NDArray[np.float64] = weights / total
+    return probabilities
 
 
 @dataclass(frozen=True)

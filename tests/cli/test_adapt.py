@@ -58,4 +58,7 @@ def test_a_folder_without_a_run_is_refused(call: Call, tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(call: Call, copied: Path) -> None:
     (copied / "adaptation.json").write_text("{")
-    assert_is_one_error(call("report", copied), "adaptation.json")
+    for command in ("report", "adapt"):  # before anything is played
+        assert_is_one_error(call(command, copied), "adaptation.json")
+    (copied / "adaptation.json").write_text('{"popgym-quick": []}')
+    assert_is_one_error(call("adapt", copied), "adaptation.json", "delete the file")

@@ -1,9 +1,12 @@
 """Normalised scores and the figures they rest on."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from tasks.registry import load_suite
-from tasks.scores import Reference, load_known, load_played, load_reference, normalised
+from tasks.registry import load_suite, make_simulator
+from tasks.scores import Reference, _data, load_known, load_played, load_reference, normalised, reference_of
 
 
 def test_random_scores_zero_and_best_scores_one() -> None:
@@ -29,6 +32,44 @@ def test_a_best_that_is_of_so_many_attempts_holds_for_these_alone() -> None:
         assert [attempts for attempts, one in found.items() if one and one.best is not None] == [of]
     assert load_known("mdp:tabular-10x5x10") == pytest.approx(21.83, abs=0.05)
     assert load_known("popgym:RepeatFirstEasy") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "protocol", "known"),
+    [
+        ("bandit:bernoulli-5x10", {}, True),
+        ("bandit:bernoulli-5x10", {"max_steps": 10}, True),
+        ("bandit:bernoulli-5x10", {"warmup_attempts": 2}, False),  # pulls that are not paid teach as much as others
+        ("mdp:tabular-10x5x10", {"attempts": 10}, True),
+        ("mdp:tabular-10x5x10", {"attempts": 10, "instance": "fresh"}, False),
+        ("room:dark", {"attempts": 5, "warmup_attempts": 2, "instance": "fresh"}, True),  # of who knows the goal
+        ("popgym:RepeatFirstEasy", {"attempts": 2, "warmup_attempts": 1, "max_steps": 10}, True),
+    ],
+)
+def test_a_best_is_of_a_protocol(name: str, protocol: dict[str, Any], known: bool) -> None:
+    (task,) = load_suite(name).tasks
+    played = replace(task, **protocol)
+    found, of_as_many = reference_of(played), load_reference(name, attempts=played.attempts)
+    assert found is not None and of_as_many is not None and of_as_many.best is not None
+    assert (found.best, found.source) == ((of_as_many.best, of_as_many.source) if known else (None, ""))
+    assert found.random == of_as_many.random
+
+
+@pytest.mark.parametrize(
+    ("name", "attempts", "warmup", "steps"),
+    [("room:dark", 3, 0, 60), ("room:key-door", 125, 0, 125 * 50), ("point:dense", 2, 1, 60), ("tmaze:30", 1, 0, 31)],
+)
+def test_trials_that_are_cut_are_measured_against_nothing(name: str, attempts: int, warmup: int, steps: int) -> None:
+    task = replace(load_suite(name).tasks[0], attempts=attempts, warmup_attempts=warmup)
+    assert reference_of(replace(task, max_steps=steps)) == reference_of(task) is not None
+    assert reference_of(replace(task, max_steps=steps - 1)) is None
+
+
+def test_attempts_are_known_to_be_as_long_as_their_simulators_say() -> None:
+    steps = _data("meta_best.json")["attempt_steps"]
+    assert set(_data("meta_random.json")["tasks"]) == set(steps) >= set(_data("meta_best.json")["tasks"])
+    for name, count in steps.items():
+        assert make_simulator(load_suite(name).tasks[0]).most_steps == count
 
 
 def test_without_a_best_there_is_no_score() -> None:

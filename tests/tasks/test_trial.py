@@ -49,7 +49,13 @@ def test_a_trial_with_warm_up_worked_by_hand(counters: Suites, shown: Callable[[
     assert [info["paid"] for *_, info in steps] == [False, False, True, True]
     assert [terminated for _, terminated, _, _ in steps] == [False, False, False, True]
     assert not any(truncated for _, _, truncated, _ in steps)
-    assert steps[-1][3]["trial"] == {"task_id": 0, "raw_return": 4.0, "attempt_returns": [3.0, 4.0], "length": 4}
+    assert steps[-1][3]["trial"] == {
+        "task_id": 0,
+        "raw_return": 4.0,
+        "attempt_returns": [3.0, 4.0],
+        "cut": False,
+        "length": 4,
+    }
     assert steps[-1][3]["task_name"] == "count"
     assert all("trial" not in info for *_, info in steps[:-1])
 
@@ -73,7 +79,7 @@ def test_a_trial_ends_as_its_last_attempt_does(counters: Suites, ends: str, term
 def test_max_steps_truncates_the_whole_trial(counters: Suites) -> None:
     _, steps = play(counters(attempts=3, max_steps=4, simulator={"length": 3}), [0] * 4)
     assert steps[-1][1:3] == (False, True)
-    assert steps[-1][3]["trial"]["attempt_returns"] == [3.0, 1.0]
+    assert steps[-1][3]["trial"]["attempt_returns"] == [3.0, 1.0] and steps[-1][3]["trial"]["cut"]
 
 
 def test_a_horizon_ends_the_whole_trial_for_good(counters: Suites) -> None:
@@ -89,6 +95,7 @@ def test_max_steps_at_a_boundary_shows_where_the_trial_would_go_on(
     observations, steps = play(counters(attempts=2, max_steps=3, simulator={"length": 3}), [0] * 3)
     assert steps[-1][1:3] == (False, True)
     assert observations[-1]["attempt_start"] == 1 and shown(observations[-1]["vector"]) == 0
+    assert not steps[-1][3]["trial"]["cut"]  # the first attempt came to its own end
 
 
 def test_max_steps_does_not_hide_a_termination(counters: Suites) -> None:

@@ -156,8 +156,8 @@ def test_infos_and_final_observation_worked_by_hand(
     assert observation["time"].tolist() == [0, 0] and observation["attempt_start"].tolist() == [1, 1]
     assert observation["previous_action"].tolist() == [5, 5] and observation["previous_reward"].tolist() == [0, 0]
     assert infos["trials"] == [
-        (0, {"task_id": 0, "raw_return": 2.0, "attempt_returns": [3.0, 2.0], "length": 2}),
-        (1, {"task_id": 1, "raw_return": 3.0, "attempt_returns": [3.0], "length": 2}),
+        (0, {"task_id": 0, "raw_return": 2.0, "attempt_returns": [3.0, 2.0], "cut": False, "length": 2}),
+        (1, {"task_id": 1, "raw_return": 3.0, "attempt_returns": [3.0], "cut": False, "length": 2}),
     ]
 
 

@@ -1,6 +1,7 @@
 """Bandits: exact values, published ones, and every algorithm between the random policy and the optimum."""
 
 import dataclasses
+import random
 from collections.abc import Callable
 from functools import cache
 from itertools import product
@@ -16,7 +17,7 @@ from baselines.references.families import family_of
 from baselines.references.gittins import gittins, gittins_table
 from baselines.references.play import play
 from tasks.meta.distributions import Spans
-from tasks.registry import load_suite
+from tasks.registry import load_suite, make_simulator
 from tasks.scores import load_reference
 
 History = tuple[tuple[int, int], ...]
@@ -220,3 +221,18 @@ def test_observations_of_another_number_of_slots_are_refused() -> None:
     policy = IndexPolicy(3, NOISE, num_arms=2, index=thompson.bernoulli())
     with pytest.raises(ValueError, match="of 3 slots"):
         policy.act({"time": np.zeros(4, np.int32)})
+
+
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [("bernoulli-50x500", 0), ("bernoulli-5x10@0.1..0.4+0.6..0.9", 1), ("gaussian-10x100", 2), ("gaussian-3x7@2.5", 3)],
+)
+def test_the_best_arm_is_worth_what_the_best_of_many_draws_are(name: str, seed: int) -> None:
+    task = load_suite(f"bandit:{name}").tasks[0]
+    simulator, generator = make_simulator(task), random.Random(seed)
+    drawn = []
+    for _ in range(20_000):
+        simulator.draw(generator)
+        drawn.append(simulator.steps * max(simulator.means))
+    (exact,) = family_of(task).known()
+    assert abs(exact - np.mean(drawn)) < 4 * np.std(drawn) / np.sqrt(len(drawn))

@@ -92,3 +92,9 @@ def test_the_command_prints_a_table_with_held_out_tasks(capsys: pytest.CaptureFi
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if not line.startswith(" ")][-1] == "bandit:gaussian-5x10"
     assert sum(line.startswith("  random") for line in lines) == 4
+
+
+def test_a_task_in_two_protocols_is_refused_as_results_go_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["dark-room", "room:dark", "--trials", "10"])
+    assert "room:dark comes with 5 and with 1 attempts" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from mtrl.report.adaptation_plots import adaptation_charts
 from mtrl.report.drawing import inline_svg, line_styles, save_picture
 from mtrl.report.records import RunData
 from mtrl.training.adapt import _with_attempts, adapt
+from mtrl.training.adaptation import Trials, adapted, is_probed
 from mtrl.training.build import build_agent, build_rescaling
 from mtrl.training.evaluate import evaluate
 from mtrl.training.play import places_in_training
@@ -167,10 +168,57 @@ def test_attempts_that_a_horizon_left_no_step_for_are_told_from_failures() -> No
     (entry,) = adapt(untrained(suite), suite, short, trials=6)["tested"]["tasks"].values()
     assert entry["reached"] == [1.0, 1.0, 1.0, 0.0]
     assert entry["attempts"][3] is entry["attempt_intervals"][3] is entry["regret"][3] is None
-    assert entry["attempt_scores"][3] is entry["attempt_score_intervals"][3] is None
+    # The third attempt was cut after half of its steps: what it falls short of is of whole ones, as every best is.
+    assert entry["cut"] == [0.0, 0.0, 1.0, 0.0] and entry["regret"][2] is None and entry["regret"][1] is not None
+    assert entry["score"] is entry["attempt_scores"] is entry["attempt_score_intervals"] is None
     assert sum(entry["attempts"][:3]) == pytest.approx(entry["return"])
     (evaluated,) = evaluate(untrained(suite), short, trials=6, seed=0, greedy=False)["tasks"].values()
     assert evaluated["attempts"][:3] == pytest.approx(entry["attempts"][:3]) and evaluated["attempts"][3] is None
+
+
+def test_what_memories_gave_is_kept_for_few_steps_of_long_trials() -> None:
+    assert [time for time in range(40) if is_probed(time)] == [*range(16), *range(16, 32, 2), *range(32, 40, 4)]
+    assert sum(map(is_probed, range(10_000))) < 100
+    generator = np.random.default_rng(0)
+    kept = np.array([time for time in range(300) if is_probed(time)])
+    hidden = generator.normal(size=(60, 300, 3)).astype(np.float32)
+    lengths = np.where(np.arange(60) < 40, 300, 90)
+    trials = Trials(
+        returns=np.zeros(60),
+        attempts=np.zeros((60, 1)),
+        rewards=np.zeros((60, 300)),
+        cut=np.full(60, -1),
+        features=hidden[:, kept],
+        instances=hidden[:, 256, :1].astype(np.float64),
+        lengths=lengths,
+    )
+    for time in (0, 15, 18, 88, 256):
+        assert np.array_equal(trials.remembered(time), hidden[lengths > time, time])
+    entry = adapted(load_suite("bandit:bernoulli-5x100").tasks[0], trials)["instance"]
+    found = dict(zip(entry["time"], entry["r2"], strict=True))
+    assert set(found) <= set(kept) and len(found) > 15 and max(found) == kept[-1]
+    assert found[256] > 0.99 and found[0] < 0.5
+
+
+@pytest.mark.parametrize("name", ["meta-mix", "dark-room-shift"])
+def test_rewards_are_on_the_scale_of_training(name: str) -> None:
+    plain = load_suite(name)
+    trained = plain.with_values("reward_scale", dict.fromkeys(plain.task_names, 1000.0))
+    scales: list[list[float]] = []
+
+    class Seen(Agent):
+        def remember(self, observation: Any, *rest: Any) -> Any:
+            scales[-1].append(float(observation["previous_reward"].abs().max()))
+            return super().remember(observation, *rest)
+
+    agent = untrained(trained)
+    agent.__class__ = Seen
+    found = []
+    for suite in (trained, plain):  # the run's own, and the same as its name alone gives it
+        scales.append([])
+        found.append(adapt(agent, trained, suite, trials=3))
+    assert scales[0] == scales[1] and max(scales[0]) >= 1000.0
+    assert found[0] == found[1]
 
 
 def test_unpaid_attempts_count_in_no_score() -> None:
@@ -185,14 +233,14 @@ def test_unpaid_attempts_count_in_no_score() -> None:
 def test_a_task_is_played_as_the_one_that_it_was_in_training() -> None:
     trained = load_suite("meta-mix")
     dark, other = load_suite("dark-room"), load_suite("dark-key-door")
-    assert places_in_training(trained, trained) == [0, 1, 2, 3]
-    assert places_in_training(trained, dark) == [trained.task_names.index("dark")]
-    assert places_in_training(trained, other) == [4]
-    assert places_in_training(trained, trained.subset(trained.task_names[::-1])) == [3, 2, 1, 0]
-    assert places_in_training(load_suite("dark-room-shift"), dark) == [1]  # other goals: another task
+    assert places_in_training(trained, trained.tasks) == [0, 1, 2, 3]
+    assert places_in_training(trained, dark.tasks) == [trained.task_names.index("dark")]
+    assert places_in_training(trained, other.tasks) == [4]
+    assert places_in_training(trained, trained.subset(trained.task_names[::-1]).tasks) == [3, 2, 1, 0]
+    assert places_in_training(load_suite("dark-room-shift"), dark.tasks) == [1]  # other goals: another task
     twice = replace(dark, tasks=(dark.tasks[0], replace(dark.tasks[0], name="again")))
-    assert places_in_training(twice, twice) == [0, 1]
-    assert places_in_training(twice, replace(dark, tasks=(replace(dark.tasks[0], name="third"),))) == [2]
+    assert places_in_training(twice, twice.tasks) == [0, 1]
+    assert places_in_training(twice, [replace(dark.tasks[0], name="third")]) == [2]
 
 
 def test_an_agent_with_nothing_for_a_task_that_it_never_saw_refuses_it() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.compose.suite_file import load_suite_file
-from tasks.meta.distributions import CELL_SETS, Cells, Normal, Spans, goal_points
+from tasks.meta.distributions import CELL_SETS, Cells, Dirichlet, Normal, Spans, dirichlet, goal_points
 from tasks.registry import find_source, load_suite, make_simulator
 from tasks.task import Task
 
@@ -224,3 +224,12 @@ def test_a_wrong_name_or_option_is_refused_before_anything_is_built(id_: str, op
     source, _, name = id_.partition(":")
     with pytest.raises(ValueError, match=says):
         find_source(source).task(name, **({"options": options} if options else {}))
+
+
+@pytest.mark.parametrize("states", [1, 2])
+def test_probabilities_too_small_to_be_told_from_nothing_are_still_probabilities(states: int) -> None:
+    drawn = Dirichlet.of(0.01).draw(np.random.default_rng(0), (200_000, states))
+    assert np.allclose(drawn.sum(axis=-1), 1.0)
+    assert np.abs(drawn.mean(axis=0) - 1 / states).max() < 0.01
+    zeros = dirichlet(np.random.default_rng(0), np.tile([1e-300, 3e-300], (4_000, 1)))  # every draw is lost
+    assert set(np.unique(zeros)) == {0.0, 1.0} and abs(zeros[:, 1].mean() - 0.75) < 0.03
