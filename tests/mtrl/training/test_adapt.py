@@ -29,7 +29,9 @@ def untrained(suite: Suite) -> Agent:
     return build_agent(config, suite, build_rescaling(config, suite)).eval()
 
 
-@pytest.mark.parametrize("name", ["meta-mix", "dark-room-shift", "point-robot-shift", "clash"])
+@pytest.mark.parametrize(
+    "name", ["meta-mix", "dark-room-shift", "point-robot-shift", "tmaze-shift", "tabular-mdp-shift", "clash"]
+)
 def test_it_is_evaluation_step_by_step(name: str) -> None:
     suite = load_suite(name)
     agent = untrained(suite)
@@ -238,6 +240,8 @@ def test_a_task_is_played_as_the_one_that_it_was_in_training() -> None:
     assert places_in_training(trained, other.tasks) == [4]
     assert places_in_training(trained, trained.subset(trained.task_names[::-1]).tasks) == [3, 2, 1, 0]
     assert places_in_training(load_suite("dark-room-shift"), dark.tasks) == [1]  # other goals: another task
+    scaled = [replace(task, reward_scale=1000.0, attempts=2) for task in trained.tasks]
+    assert places_in_training(trained, scaled) == [0, 1, 2, 3]
     twice = replace(dark, tasks=(dark.tasks[0], replace(dark.tasks[0], name="again")))
     assert places_in_training(twice, twice.tasks) == [0, 1]
     assert places_in_training(twice, [replace(dark.tasks[0], name="third")]) == [2]

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from mtrl.config import RunConfig
+from mtrl.meta_presets import _TRIALS
 from mtrl.presets import preset
 from mtrl.training.build import build_suite, forgotten
+from tasks.registry import SUITES
 
 
 def with_attempts(suite: str, attempts: int, context: int | None = None) -> RunConfig:
@@ -15,9 +17,13 @@ def with_attempts(suite: str, attempts: int, context: int | None = None) -> RunC
     return replace(config, agent=agent, play=replace(config.play, attempts=attempts))
 
 
-@pytest.mark.parametrize("suite", ["tabular-mdp", "dark-room", "bandits", "tmaze", "tmaze:300", "meta-mix"])
+@pytest.mark.parametrize("suite", [*(name for name in _TRIALS if name in SUITES), "tmaze:300"])
 def test_presets_take_in_whole_trials(suite: str) -> None:
-    assert forgotten(preset(suite), build_suite(preset(suite))) is None
+    config = preset(suite)
+    built = build_suite(config)
+    assert forgotten(config, built) is None
+    longer = forgotten(config, replace(built, tasks=built.all_tasks, held_out=()))
+    assert (longer is None) == (suite != "dark-room-shift")  # which holds longer trials out
 
 
 def test_more_attempts_than_the_context_holds_are_pointed_out() -> None:

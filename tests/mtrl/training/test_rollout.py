@@ -143,6 +143,44 @@ def test_a_rollout_takes_its_unit_before_any_part_of_it_is_judged(rescaling: str
     torch.testing.assert_close(found[1], found[0])
 
 
+@pytest.mark.parametrize(
+    ("protocol", "length", "bootstraps"),
+    [({}, 9, False), ({"max_steps": 7}, 7, True), ({"max_steps": 7, "at_max_steps": "terminate"}, 7, False)],
+)
+def test_returns_run_over_attempts_from_what_is_paid_to_the_trials_end(
+    protocol: dict[str, Any], length: int, bootstraps: bool
+) -> None:
+    """RL^2's trial of several attempts, the first of them seen and not paid (E-RL^2)."""
+    suite = load_suite("bandit:gaussian-2x3", attempts=2, invalid_actions="mask")
+    suite = replace(suite, tasks=(replace(suite.tasks[0], warmup_attempts=1, **protocol),))
+    run = replace(config(context=16), suite=suite.name)
+    learning = replace(run.learning, critic="regression", discounts=(0.5, 0.9), gae_lambda=0.0, popart=False)
+    torch.manual_seed(0)
+    agent = build_agent(replace(run, learning=learning), suite, build_rescaling(replace(run, learning=learning), suite))
+    torch.nn.init.normal_(agent.critic.outputs.bias)
+    torch.nn.init.normal_(agent.critic.outputs.weight)
+    playing = Collector(agent, suite, 4, seed=3, generator=torch.Generator().manual_seed(0), history=16)
+    rollout = Rollout(1, 16, build_layout(suite))
+    for _ in range(length):
+        for _, ended, _ in playing.step():
+            rollout.add(ended, playing.fresh(ended))
+    (batch,) = rollout.batches(agent, [0], learning, epochs=1, minibatches=1, rng=np.random.default_rng(0))
+    assert batch.estimates is not None and batch.mask.shape == (1, 4, length) and batch.mask.all()
+    observation = {key: value[0] for key, value in batch.observation.items()}
+    with torch.no_grad():
+        features = agent.encode(observation, torch.zeros(4, dtype=torch.long))
+        values = agent.critic.of_state(agent.critic.features(features.flatten(0, 1)), None).squeeze(-1).mean(dim=0)
+    values = values.view(4, length + 1, 2)
+    seen = observation["previous_reward"][:, 1:].flatten(1)
+    assert seen.all() and not batch.reward[0, :, :3].any()
+    torch.testing.assert_close(batch.reward[0, :, 3:], seen[:, 3:])
+    assert observation["attempt_start"].flatten(1)[:, :7].nonzero()[:, 1].tolist() == [0, 3, 6] * 4
+    goes_on = torch.ones(length)
+    goes_on[-1] = float(bootstraps)
+    following = torch.tensor([0.5, 0.9]) * values[:, 1:] * goes_on[:, None]
+    torch.testing.assert_close(batch.estimates.target[0], batch.reward[0, ..., None] + following, atol=1e-5, rtol=1e-5)
+
+
 def test_all_processes_make_as_many_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of them may have fewer windows than there are to be minibatches."""
     run = Run(replace(config(), suite="popgym:RepeatFirstEasy"), tmp_path)
