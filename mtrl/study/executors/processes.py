@@ -16,6 +16,8 @@ from mtrl.study.study import Cell, Study
 
 _OUTPUT = "output.txt"
 _SHOWN = 500
+_PATIENCE = 5.0
+"""Seconds until a process that should end is told again."""
 
 
 class Processes:
@@ -97,12 +99,15 @@ class _Server:
 
     def stop(self) -> None:
         """End the process, and the cell that it runs."""
-        self.process.terminate()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
+        assert self.process.stdin is not None and self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()  # ends one that waits for a cell
+        while self.process.poll() is None:
+            # Again and again: a signal that comes just before a call that waits is not seen until the call returns.
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(_PATIENCE)
+        self.process.stdout.close()
 
     def _output(self, cell: Cell) -> Path:
         place = self.folder / cell.folder
