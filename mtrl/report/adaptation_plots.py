@@ -45,8 +45,8 @@ def _chart(suite: str, found: Record, place: int, styles: dict[str, LineStyle]) 
         caption="Score of every attempt (return, where no best return is known) and mean reward of every step of a "
         "trial (0 after its end), of the newest checkpoint that was looked at; bands: 95% intervals over trials. "
         "Memory: R² of a linear map from the memory to the instance (arms' means, a goal), on trials that it was not "
-        "fitted to; 1 is "
-        f"all of it, 0 none.{_TOLD_APART if any('told_apart' in found[part] for part in parts) else ''}"
+        "fitted to; 1 is all of it, 0 none; thin: of the number that is read best at this step."
+        f"{_TOLD_APART if any('told_apart' in found[part] for part in parts) else ''}"
         f"{_REFERENCES if _drawn(found, parts) else ''} Trials a task: {_trials(entries)}.",
         panels=panels,
         legend=tasks,
@@ -127,13 +127,11 @@ def _smooth(values: list[float]) -> list[float]:
 def _read(entries: dict[str, Any], styles: dict[str, LineStyle]) -> Callable[[Axes], None]:
     def panel(axes: Axes) -> None:
         for task, entry in entries.items():
-            known = [
-                (time + 1, value)
-                for time, value in zip(*(entry["instance"] or {"time": [], "r2": []}).values(), strict=True)
-                if value is not None
-            ]
-            if known:
-                axes.plot(*zip(*known, strict=True), linewidth=1.3, **styles[task].keywords)
+            found = entry["instance"] or {"time": [], "r2": []}
+            for values, width in ((found["r2"], 1.3), (found.get("best_r2", []), 0.7)):
+                known = [(t + 1, value) for t, value in zip(found["time"], values, strict=False) if value is not None]
+                if known:
+                    axes.plot(*zip(*known, strict=True), linewidth=width, **styles[task].keywords)
         axes.set(xlabel="step of the trial", ylabel="R²")
         axes.set_ylim(-0.05, 1.05)
         axes.set_xlim(left=0)

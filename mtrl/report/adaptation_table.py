@@ -3,7 +3,7 @@
 from html import escape
 
 from mtrl.report.records import Record, RunData
-from mtrl.report.words import ADAPTED_PARTS, gap_sentences, number, span
+from mtrl.report.words import ADAPTED_PARTS, ends, gap_sentences, instance_read, number, span
 
 _HEAD = (
     "task",
@@ -20,7 +20,8 @@ _HEAD = (
 _NOTE = (
     "Attempts: mean raw return of the first and the last one. Regret: what these fall short of who knows the instance "
     "and does the best (*: of the best known return, where that was not measured). Instance: R² of a linear map from "
-    "the memory, at the first and the last step that it was looked into. Seeds of testing are not those of training; a "
+    "the memory, at the first and the last step that it was looked into, and in brackets of the number that it "
+    "reads best, whenever that is. Seeds of testing are not those of training; a "
     "family of few instances (81 goals in a dark room) has the same ones with both."
 )
 
@@ -44,7 +45,7 @@ def _table(suite: str, found: Record) -> str:
                 span(entry["score_interval"]),
                 _ends(entry["attempts"]),
                 regret,
-                _ends([value for value in (entry["instance"] or {"r2": []})["r2"] if value is not None]),
+                instance_read(entry) or "–",
                 str(entry["trials"]),
             ]
             rows.append(f"<tr><th>{escape(task)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
@@ -59,7 +60,4 @@ def _table(suite: str, found: Record) -> str:
 
 def _ends(values: list[float | None] | None) -> str:
     """The first and the last that there is."""
-    known = [value for value in values or () if value is not None]
-    if not known:
-        return "–"
-    return number(known[0]) if len(known) == 1 else f"{number(known[0])} → {number(known[-1])}"
+    return ends([value for value in values or () if value is not None]) or "–"

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtrl.report.words import ADAPTED_PARTS, gap_sentences
+from mtrl.report.words import ADAPTED_PARTS, ends, gap_sentences, instance_read
 
 
 def show_evaluation(result: dict[str, Any]) -> None:
@@ -50,7 +50,6 @@ def show_adaptation(found: dict[str, Any]) -> None:
         named = [f"attempt {n + 1}" for n in shown]
         table = _table(words, "return", "score", *named, "regret", "R²", "trials")
         for task, entry in found[part]["tasks"].items():
-            instance = [value for value in (entry["instance"] or {"r2": []})["r2"] if value is not None]
             regret = [value for value in entry["regret"] or () if value is not None]
             table.add_row(
                 Text(task),
@@ -62,14 +61,15 @@ def show_adaptation(found: dict[str, Any]) -> None:
                     else ""
                     for n in shown
                 ),
-                _from_to(regret),
-                _from_to(instance),
+                ends(regret),
+                instance_read(entry),
                 str(entry["trials"]),
             )
         console.print(table)
     console.print(
         "Returns are raw, ±: 95%. Regret: what the first and the last attempt fall short of who knows the instance, or "
-        "of the best known return. R²: what a linear map reads of the instance from the memory, first and last"
+        "of the best known return. R²: what a linear map reads of the instance from the memory, first and last "
+        "(in brackets: of the number that it reads best, whenever that is)"
     )
     for sentence in gap_sentences(found):
         console.print(sentence)
@@ -77,12 +77,6 @@ def show_adaptation(found: dict[str, Any]) -> None:
 
 def _with_half(value: float | None, interval: list[float] | None) -> str:
     return number(value) if interval is None else f"{number(value)} ±{number((interval[1] - interval[0]) / 2)}"
-
-
-def _from_to(values: list[float]) -> str:
-    if not values:
-        return ""
-    return number(values[0]) if len(values) == 1 else f"{number(values[0])} → {number(values[-1])}"
 
 
 def show_suites(found: dict[str, Any]) -> None:

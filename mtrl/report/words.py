@@ -39,6 +39,20 @@ def gap_sentences(found: Record) -> list[str]:
     return sentences
 
 
+def instance_read(entry: Record) -> str:
+    """R^2 of reading a task's instance from the memory, first and last, and the most of any of its numbers; nothing
+    where simulators do not tell it."""
+    found = entry["instance"] or {"r2": []}
+    known = [value for value in found["r2"] if value is not None]
+    best = [value for value in found.get("best_r2", []) if value is not None]  # of older runs there is none
+    return f"{ends(known)}{f' ({number(max(best))})' if best else ''}"
+
+
+def ends(values: Sequence[float]) -> str:
+    """The first and the last; nothing where there is none."""
+    return " → ".join(number(value) for value in (*values[:1], *values[1:][-1:]))
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """A number with a proper minus sign, or a dash where nothing is known."""
     return "–" if value is None else f"{value:z.{digits}f}".replace("-", "−")

@@ -70,9 +70,10 @@ def adapted(task: Task, played: Trials) -> dict[str, Any]:
         falls short of "regret_against", "instance known" (the mean return of who knows the instance and does the best)
         or "best return" where that was not measured; None for attempts that were cut in some trial;
         [step] "rewards", "reward_intervals", over the trials that were still played, and "alive", the share of these;
-        "instance", time and R^2 of reading the instance from the memory, where simulators tell it; "references", the
-        "attempts", "attempt_scores" and "rewards" (over all trials, 0 after their end) of every algorithm that was
-        measured on the task; "warmup_attempts".
+        "instance", "time" and R^2 of reading the instance from the memory, where simulators tell it: "r2" on average
+        over its numbers, "best_r2" of the one that is read best (a memory that is asked about one state says of an MDP
+        what concerns that one); "references", the "attempts", "attempt_scores" and "rewards" (over all trials, 0
+        after their end) of every algorithm that was measured on the task; "warmup_attempts".
         Intervals of 95% by Student's t over trials; None, as means are, where there are too few trials.
     """
     reference = reference_of(task)
@@ -161,9 +162,11 @@ def _bound(task: Task, reference: Reference | None) -> tuple[float | None, str |
 
 def _read(played: Trials, instances: Floats) -> dict[str, Any]:
     times = _times(played.steps)
+    found = [readable(played.remembered(time), instances[played.lengths > time]) for time in times]
     return {
         "time": times,
-        "r2": [readable(played.remembered(time), instances[played.lengths > time]) for time in times],
+        "r2": [None if each is None else float(each.mean()) for each in found],
+        "best_r2": [None if each is None else float(each.max()) for each in found],
     }
 
 

@@ -16,20 +16,23 @@ _FOLDS = 5
 _RIDGES = (1.0, 10.0, 100.0, 1e3, 1e4, 1e12)  # the last says of each row the mean of all
 
 
-def readable(features: Rows, targets: Rows) -> float | None:
-    """Share of the targets' variance that the features explain linearly: R^2 over all targets that vary, by 5-fold
-    cross-validation. Below 0 nothing can be read; None if nothing varies, or there are fewer than 20 rows.
+def readable(features: Rows, targets: Rows) -> NDArray[np.float64] | None:
+    """Share of each target's variance that the features explain linearly: R^2, by 5-fold cross-validation. Below 0
+    nothing can be read.
 
     Args:
         features: [row, width].
         targets: [row, number].
+    Returns:
+        [number that varies]; None if nothing does, or there are fewer than 20 rows.
     """
     targets = np.asarray(targets, np.float64)
     varying = targets[:, targets.std(axis=0) > 1e-9]
     if not varying.shape[1] or len(features) < 4 * _FOLDS:
         return None
     unit = (varying - varying.mean(axis=0)) / varying.std(axis=0)
-    return float(1.0 - np.square(unit - _predicted(features, unit)).mean())
+    explained: NDArray[np.float64] = 1.0 - np.square(unit - _predicted(features, unit)).mean(axis=0)
+    return explained
 
 
 def told_apart(features: Sequence[Rows]) -> float | None:

@@ -191,7 +191,7 @@ def test_what_memories_gave_is_kept_for_few_steps_of_long_trials() -> None:
         rewards=np.zeros((60, 300)),
         cut=np.full(60, -1),
         features=hidden[:, kept],
-        instances=hidden[:, 256, :1].astype(np.float64),
+        instances=np.c_[hidden[:, 256, :1], generator.normal(size=(60, 1))].astype(np.float64),
         lengths=lengths,
     )
     for time in (0, 15, 18, 88, 256):
@@ -199,7 +199,9 @@ def test_what_memories_gave_is_kept_for_few_steps_of_long_trials() -> None:
     entry = adapted(load_suite("bandit:bernoulli-5x100").tasks[0], trials)["instance"]
     found = dict(zip(entry["time"], entry["r2"], strict=True))
     assert set(found) <= set(kept) and len(found) > 15 and max(found) == kept[-1]
-    assert found[256] > 0.99 and found[0] < 0.5
+    assert found[256] < 0.7 and found[0] < 0.5
+    best = dict(zip(entry["time"], entry["best_r2"], strict=True))
+    assert best[256] > 0.9 and best[0] < 0.5  # one of two numbers is there to be read, at one step
 
 
 @pytest.mark.parametrize("name", ["meta-mix", "dark-room-shift"])
