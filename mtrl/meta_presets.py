@@ -24,15 +24,18 @@ class _Meta:
     steps: int = 5_000_000
     gae_lambda: float = 0.95
     memory: MemoryName = "gru"
+    replay_sequences: int | None = None
+    """From a replay: this many in a batch and as many more updates, of a policy that stays uncertain until values of
+    actions differ. None: some 6,000 updates."""
     recall: bool = False
     """What was seen long ago decides, and a wrong step on the way spoils the trial: learnt from a replay by default."""
 
 
 _BANDIT = _Meta(longest=100, steps=3_000_000)
-# Rewards are noise for the most part, and which state and action they came from is what has to be remembered: returns
-# that look a few steps ahead and then trust the critic, and a memory that reads means. With returns of a hundred steps
-# and a GRU agents stayed below what posterior sampling earns.
-_MDP = _Meta(longest=100, discount=0.9, gae_lambda=0.4, memory="linear-attention", steps=4_000_000)
+# Rewards are noise for the most part, and which state and action they came from is what has to be remembered: a memory
+# that reads means, and no look ahead. What comes later drowns what an action brings, so that what to remember is learnt
+# far later (PPO) or not at all (from a replay); and moves are too even for plans to be worth as much.
+_MDP = _Meta(longest=100, discount=0.0, memory="linear-attention", steps=4_000_000, replay_sequences=16)
 # Without a bonus that lasts, agents walk the same way in the third attempt as in the second, and never find what lies
 # elsewhere.
 _ROOM = _Meta(longest=100, discount=0.97, entropy=0.04, last_entropy=0.05, slots=256, steps=25_000_000)
@@ -91,12 +94,12 @@ def _rl2(suite: str, meta: _Meta) -> RunConfig:
     )
 
 
-def _from_replay(config: RunConfig) -> RunConfig:
+def _from_replay(config: RunConfig, meta: _Meta) -> RunConfig:
     """The main agent on the same problems: some 6,000 updates, each from as many steps whatever the length of a trial,
     with few random actions, of which the memory of a short trial is full soon."""
     agent, learning, collect, steps = config.agent, config.learning, config.collect, config.loop.steps
     slots = 256
-    return replace(
+    found = replace(
         config,
         agent=replace(agent, critics=2),
         learning=replace(
@@ -116,6 +119,14 @@ def _from_replay(config: RunConfig) -> RunConfig:
             replay_steps=200_000,
         ),
         update=replace(config.update, sequences=max(16, min(256, _ROLLOUT // agent.context))),
+    )
+    if meta.replay_sequences is None:
+        return found
+    return replace(
+        found,
+        learning=replace(found.learning, entropy_weight=0.1, last_entropy_weight=0.3),
+        collect=replace(found.collect, slots=64, steps_per_update=192),
+        update=replace(found.update, sequences=meta.replay_sequences),
     )
 
 
@@ -160,4 +171,5 @@ def meta_preset(suite: str, actor: str | None) -> RunConfig | None:
     config = _rl2(suite, meta)
     if actor == "ppo" or (actor is None and not meta.recall):
         return config
-    return _recall(_from_replay(config)) if meta.recall else _from_replay(config)
+    config = _from_replay(config, meta)
+    return _recall(config) if meta.recall else config
