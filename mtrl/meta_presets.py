@@ -11,6 +11,27 @@ from mtrl.training.config import CollectConfig, ConflictConfig, LoopConfig, Upda
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Replay:
+    """What the main agent, which learns from a replay, has otherwise than RL^2 on the same problems. None: the same."""
+
+    memory: MemoryName | None = None
+    discount: float | None = None
+    return_lambda: float = 0.9
+    entropy: float | None = None
+    last_entropy: float = 0.05
+    learning_rate: float = 2e-3
+    slots: int = 256
+    steps_per_update: int | None = None
+    """None: some 6,000 updates."""
+    batch_steps: int = 6_400
+    """Of all sequences together, each of which is a whole trial."""
+    explore_to: float = 0.02
+    """Few random actions, of which the memory of a short trial is full soon."""
+    first: bool = False
+    """Whether the suite is learnt this way by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Meta:
     """What RL^2 needs to know of a family of small problems."""
 
@@ -24,24 +45,62 @@ class _Meta:
     steps: int = 5_000_000
     gae_lambda: float = 0.95
     memory: MemoryName = "gru"
-    replay_sequences: int | None = None
-    """From a replay: this many in a batch and as many more updates, of a policy that stays uncertain until values of
-    actions differ. None: some 6,000 updates."""
-    recall: bool = False
-    """What was seen long ago decides, and a wrong step on the way spoils the trial: learnt from a replay by default."""
+    replay: _Replay = _Replay()
 
 
 _BANDIT = _Meta(longest=100, steps=3_000_000)
 # Rewards are noise for the most part, and which state and action they came from is what has to be remembered: a memory
 # that reads means, and no look ahead. What comes later drowns what an action brings, so that what to remember is learnt
 # far later (PPO) or not at all (from a replay); and moves are too even for plans to be worth as much.
-_MDP = _Meta(longest=100, discount=0.0, memory="linear-attention", steps=4_000_000, replay_sequences=16)
+_MDP = _Meta(
+    longest=100,
+    discount=0.0,
+    memory="linear-attention",
+    steps=4_000_000,
+    # Many small updates, and a policy that stays uncertain until values of actions differ: it decides what is seen.
+    replay=_Replay(entropy=0.1, last_entropy=0.3, slots=64, steps_per_update=192, batch_steps=1_600),
+)
 # Without a bonus that lasts, agents walk the same way in the third attempt as in the second, and never find what lies
 # elsewhere.
-_ROOM = _Meta(longest=100, discount=0.97, entropy=0.04, last_entropy=0.05, slots=256, steps=25_000_000)
+_ROOM = _Meta(
+    longest=100,
+    discount=0.97,
+    entropy=0.04,
+    last_entropy=0.05,
+    slots=256,
+    steps=25_000_000,
+    # With a GRU the goal was hardly ever remembered.
+    replay=_Replay(
+        memory="transformer",
+        discount=0.9,
+        entropy=0.03,
+        last_entropy=0.2,
+        learning_rate=1e-3,
+        steps_per_update=768,
+        batch_steps=3_200,
+    ),
+)
 _POINT = _Meta(longest=60, discount=0.95)
 _HALLWAY = _Meta(longest=24, entropy=0.05)  # at 0.01 nobody ever read the sign
-_TMAZE = _Meta(longest=101, recall=True, steps=1_500_000)
+# What was seen long ago decides: what to remember is learnt as a value, whatever the policy does. Hardly an action is
+# random, as after a single wrong one in a corridor its end is not reached in time.
+_TMAZE = _Meta(
+    longest=101,
+    steps=1_500_000,
+    replay=_Replay(
+        memory="transformer",
+        discount=0.9,
+        return_lambda=0.0,
+        entropy=0.005,
+        last_entropy=1.0,
+        learning_rate=1e-3,
+        slots=64,
+        steps_per_update=512,
+        batch_steps=9_700,
+        explore_to=0.002,
+        first=True,
+    ),
+)
 _TRIALS: dict[str, _Meta] = {
     "bandits": _Meta(longest=500),
     "bandits-shift": _Meta(longest=10),
@@ -94,59 +153,38 @@ def _rl2(suite: str, meta: _Meta) -> RunConfig:
     )
 
 
-def _from_replay(config: RunConfig, meta: _Meta) -> RunConfig:
-    """The main agent on the same problems: some 6,000 updates, each from as many steps whatever the length of a trial,
-    with few random actions, of which the memory of a short trial is full soon."""
-    agent, learning, collect, steps = config.agent, config.learning, config.collect, config.loop.steps
-    slots = 256
-    found = replace(
+def _from_replay(config: RunConfig, replay: _Replay) -> RunConfig:
+    """The main agent on the same problems."""
+    agent, learning, steps = config.agent, config.learning, config.loop.steps
+    discount = learning.acting_discount if replay.discount is None else replay.discount
+    steps_per_update = replay.steps_per_update or max(2, round(steps / 6_000 / replay.slots)) * replay.slots
+    return replace(
         config,
-        agent=replace(agent, critics=2),
+        agent=replace(agent, memory=replay.memory or agent.memory, critics=2),
         learning=replace(
             learning,
             actor="policy-gradient",
             value_unit=0.05,
-            return_lambda=min(0.9, learning.gae_lambda),
+            discounts=(discount,),
+            acting_discount=discount,
+            return_lambda=replay.return_lambda,
             target_rate=0.05,
-            last_entropy_weight=0.05,
+            entropy_weight=learning.entropy_weight if replay.entropy is None else replay.entropy,
+            last_entropy_weight=replay.last_entropy,
         ),
         collect=replace(
-            collect,
-            slots=slots,
-            steps_per_update=max(2, round(steps / 6_000 / slots)) * slots,
+            config.collect,
+            slots=replay.slots,
+            steps_per_update=steps_per_update,
             explore_steps=steps // 10,
-            explore_to=0.02,
+            explore_to=replay.explore_to,
             replay_steps=200_000,
         ),
-        update=replace(config.update, sequences=max(16, min(256, _ROLLOUT // agent.context))),
-    )
-    if meta.replay_sequences is None:
-        return found
-    return replace(
-        found,
-        learning=replace(found.learning, entropy_weight=0.1, last_entropy_weight=0.3),
-        collect=replace(found.collect, slots=64, steps_per_update=192),
-        update=replace(found.update, sequences=meta.replay_sequences),
-    )
-
-
-def _recall(config: RunConfig) -> RunConfig:
-    """A Transformer that learns from a replay: what to remember is learnt as a value, whatever the policy does. Hardly
-    an action is random: after a single wrong one in a corridor its end is not reached in time."""
-    slots = 64
-    return replace(
-        config,
-        agent=replace(config.agent, memory="transformer"),
-        learning=replace(
-            config.learning,
-            discounts=(0.9,),
-            acting_discount=0.9,
-            return_lambda=0.0,
-            entropy_weight=0.005,
-            last_entropy_weight=1.0,
+        update=replace(
+            config.update,
+            learning_rate=replay.learning_rate,
+            sequences=max(16, min(256, replay.batch_steps // agent.context)),
         ),
-        collect=replace(config.collect, slots=slots, steps_per_update=8 * slots, explore_to=0.002),
-        update=replace(config.update, learning_rate=1e-3, sequences=max(8, 9_700 // config.agent.context)),
     )
 
 
@@ -169,7 +207,6 @@ def meta_preset(suite: str, actor: str | None) -> RunConfig | None:
         return None
     meta = _named(suite, _TRIALS[family])
     config = _rl2(suite, meta)
-    if actor == "ppo" or (actor is None and not meta.recall):
+    if actor == "ppo" or (actor is None and not meta.replay.first):
         return config
-    config = _from_replay(config, meta)
-    return _recall(config) if meta.recall else config
+    return _from_replay(config, meta.replay)
