@@ -101,6 +101,15 @@ _TMAZE = _Meta(
         first=True,
     ),
 )
+_MIX = _Meta(
+    longest=100,
+    discount=0.9,
+    memory="linear-attention",
+    entropy=0.02,
+    last_entropy=0.2,
+    steps=3_000_000,
+    replay=_Replay(entropy=0.05, last_entropy=0.2, slots=64, steps_per_update=192, batch_steps=2_400),
+)
 _TRIALS: dict[str, _Meta] = {
     "bandits": _Meta(longest=500),
     "bandits-shift": _Meta(longest=10),
@@ -119,7 +128,7 @@ _TRIALS: dict[str, _Meta] = {
     "hallway": _HALLWAY,
     "tmaze": _TMAZE,
     "tmaze-shift": _TMAZE,
-    "meta-mix": _Meta(longest=100, discount=0.97, steps=3_000_000),
+    "meta-mix": _MIX,
 }
 _ROLLOUT = 6_400
 # Where the name of a task says how many steps an attempt has, and how many these are more.
