@@ -64,15 +64,14 @@ _MDP = _Meta(
 # elsewhere.
 _ROOM = _Meta(
     longest=100,
-    discount=0.97,
+    discount=0.9,
     entropy=0.04,
     last_entropy=0.05,
     slots=256,
-    steps=25_000_000,
+    steps=15_000_000,
     # With a GRU the goal was hardly ever remembered.
     replay=_Replay(
         memory="transformer",
-        discount=0.9,
         entropy=0.03,
         last_entropy=0.2,
         learning_rate=1e-3,
