@@ -27,8 +27,6 @@ class _Replay:
     """Of all sequences together, each of which is a whole trial."""
     explore_to: float = 0.02
     """Few random actions, of which the memory of a short trial is full soon."""
-    first: bool = False
-    """Whether the suite is learnt this way by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +95,6 @@ _TMAZE = _Meta(
         steps_per_update=512,
         batch_steps=9_700,
         explore_to=0.002,
-        first=True,
     ),
 )
 _MIX = _Meta(
@@ -215,6 +212,6 @@ def meta_preset(suite: str, actor: str | None) -> RunConfig | None:
         return None
     meta = _named(suite, _TRIALS[family])
     config = _rl2(suite, meta)
-    if actor == "ppo" or (actor is None and not meta.replay.first):
+    if actor in (None, "ppo"):
         return config
     return _from_replay(config, meta.replay)
