@@ -49,7 +49,7 @@ class _Meta:
 _BANDIT = _Meta(longest=100, steps=3_000_000)
 # Rewards are noise for the most part, and which state and action they came from is what has to be remembered: a memory
 # that reads means, and no look ahead. What comes later drowns what an action brings, so that what to remember is learnt
-# far later (PPO) or not at all (from a replay); and moves are too even for plans to be worth as much.
+# later (PPO) or was not learnt at all (from a replay).
 _MDP = _Meta(
     longest=100,
     discount=0.0,
@@ -67,7 +67,7 @@ _ROOM = _Meta(
     last_entropy=0.05,
     slots=256,
     steps=15_000_000,
-    # With a GRU the goal was hardly ever remembered.
+    # In trial runs with a GRU the goal was hardly ever remembered.
     replay=_Replay(
         memory="transformer",
         entropy=0.03,
