@@ -77,6 +77,8 @@ _ROOM = _Meta(
         batch_steps=3_200,
     ),
 )
+# The door pays some 20 steps after the key. With 0.9 and 15,000,000 steps a fifth attempt earned 1.64 of 2 (one run).
+_KEY_DOOR = replace(_ROOM, longest=250, discount=0.97, steps=25_000_000, replay=replace(_ROOM.replay, discount=0.9))
 _POINT = _Meta(longest=60, discount=0.95)
 _HALLWAY = _Meta(longest=24, entropy=0.05)  # at 0.01 nobody ever read the sign
 # What was seen long ago decides: what to remember is learnt as a value, whatever the policy does. Hardly an action is
@@ -115,7 +117,7 @@ _TRIALS: dict[str, _Meta] = {
     "mdp": _MDP,
     "dark-room": _ROOM,
     "dark-room-shift": _ROOM,
-    "dark-key-door": replace(_ROOM, longest=250),
+    "dark-key-door": _KEY_DOOR,
     "room": _ROOM,
     "point-robot": _POINT,
     "point-robot-shift": _POINT,
