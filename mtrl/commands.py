@@ -19,7 +19,7 @@ from mtrl.config import RunConfig, from_json
 from mtrl.flags import rules
 from mtrl.presets import preset
 from mtrl.study.commands import Compare, Stress
-from tasks.registry import SUITES
+from tasks.registry import SOURCES, SUITES
 
 
 class MistakeError(Exception):
@@ -245,7 +245,8 @@ def parse(argv: Sequence[str]) -> Command:
         MistakeError: settings that do not go together, or no run to resume.
     """
     # The suite's preset is needed before the arguments are parsed, for its values are their defaults.
-    likely = next((word for word in argv[1:] if word in SUITES), "popgym-quick")
+    named = (word for word in argv[1:] if word in SUITES or (":" in word and word.partition(":")[0] in SOURCES))
+    likely = next(named, "popgym-quick")
     actor = _actor_of(argv)
     command = _parse(argv, preset(likely, actor))
     if not isinstance(command, Train):

@@ -135,6 +135,14 @@ def test_every_setting_has_one_flag_and_says_what_it_is(call: Call) -> None:
         assert len(re.findall(rf"^[│| ]*--(?:no-)?{flag} ", answer.out, flags=re.MULTILINE)) == 1, flag
 
 
+@pytest.mark.parametrize("suite", ["dark-room", "bandit:bernoulli-5x100"])
+def test_help_has_the_defaults_of_a_suite_or_task(call: Call, suite: str) -> None:
+    words = " ".join(call("train", suite, "--actor", "policy-gradient", "--help").out.replace("│", " ").split())
+    slots = preset(suite, "policy-gradient").collect.slots
+    assert slots != preset("popgym-quick").collect.slots
+    assert f"Trials played side by side (actors). (default: {slots})" in words
+
+
 def test_a_whole_configuration_can_be_written_as_flags() -> None:
     wanted = preset("popgym-27")
     words: list[str] = []

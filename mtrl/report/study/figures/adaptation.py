@@ -32,6 +32,8 @@ def adaptation_figure(study: Study, condition: str, name: str) -> StudyFigure | 
     methods = [method for method in study.method_names if any(own == method for _, own in found)]
     styles, together = method_styles(study.method_names, study.baseline), groups(methods, study.baseline)
 
+    limits = {task: _limits([one for (own, _), run in found.items() if own == task for one in run]) for task in tasks}
+
     def draw(task: str, shown: list[str]) -> Callable[[Axes], None]:
         def panel(axes: Axes) -> None:
             ends = []
@@ -49,7 +51,7 @@ def adaptation_figure(study: Study, condition: str, name: str) -> StudyFigure | 
                 line(axes, [float(x) for x in xs], [one.value for one in attempts], style)
                 ends.append((float(xs[-1]), attempts[-1].value, method, style))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.set(xlabel="attempt", ylabel="return", ylim=axes.get_ylim())  # names count on the final limits
+            axes.set(xlabel="attempt", ylabel="return", ylim=limits[task])  # names count on the final limits
             end_labels(axes, ends, height=2.4)
 
         return panel
@@ -59,7 +61,8 @@ def adaptation_figure(study: Study, condition: str, name: str) -> StudyFigure | 
             name=name,
             title="Adaptation within a trial",
             caption="Mean raw return of every attempt of a trial, warm-up included, at the end of training, on seeds "
-            "of testing. Bands: 95% t-intervals over seeds; a method with one seed has none.",
+            "of testing. Bands: 95% t-intervals over seeds; a method with one seed has none. "
+            "The panels of a task have one axis, which shows of wide intervals a part.",
             panels=[
                 Panel(draw=draw(task, shown), title=numbered(task, place, len(together)), width=4.0, height=3.0)
                 for task in tasks
@@ -76,6 +79,16 @@ def adaptation_figure(study: Study, condition: str, name: str) -> StudyFigure | 
             ],
         ),
     )
+
+
+def _limits(estimates: Attempts) -> tuple[float, float]:
+    """Of the vertical axis of all panels of a task: means whole, intervals as far as they do not press these flat."""
+    low, high = min(one.value for one in estimates), max(one.value for one in estimates)
+    beyond = 0.5 * (high - low) or max(0.1 * abs(high), 0.1)
+    bottom = max(low - beyond, min([low, *(one.low for one in estimates if one.known)]))
+    top = min(high + beyond, max([high, *(one.high for one in estimates if one.known)]))
+    margin = 0.05 * (top - bottom) or beyond
+    return bottom - margin, top + margin
 
 
 def _attempts(study: Study, condition: str, method: str, task: str) -> Attempts:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from mtrl.report.drawing import Chart, LineStyle
 from mtrl.report.study.numbers import Numbers
@@ -20,13 +21,14 @@ class StudyFigure:
 
 
 def groups(methods: Sequence[str], baseline: str | None) -> list[list[str]]:
-    """Methods that are drawn together: at most `PER_CHART`, with the baseline in every group."""
+    """Methods that are drawn together: at most `PER_CHART`, about as many in each, the baseline in all."""
     if len(methods) <= PER_CHART:
         return [list(methods)]
     base = [method for method in methods if method == baseline]
     others = [method for method in methods if method != baseline]
-    size = PER_CHART - len(base)
-    return [[*base, *others[at : at + size]] for at in range(0, len(others), size)]
+    count = -(-len(others) // (PER_CHART - len(base)))
+    ends = [len(others) * place // count for place in range(count + 1)]
+    return [[*base, *others[start:end]] for start, end in pairwise(ends)]
 
 
 def numbered(title: str, place: int, count: int) -> str:

@@ -220,5 +220,7 @@ def test_adaptation_is_the_mean_of_each_attempt_over_seeds(tmp_path: Path) -> No
     figure.chart.panels[0].draw(axes)
     names = {text.get_text(): text.get_position()[1] for text in axes.texts}
     assert set(names) == {"mean", "b"} and all(0.0 <= place <= 1.0 for place in names.values())
+    # means from 1 to 10 and the first attempt's band, which is within half of their range
+    assert axes.get_ylim() == pytest.approx((1.0 - half - 0.05 * (9.0 + half), 10.0 + 0.05 * (9.0 + half)), abs=0.3)
     alone = cells(grid, flat({}))
     assert adaptation_figure(load_study(write_study(tmp_path / "y", grid, alone)), "plain", "adaptation") is None

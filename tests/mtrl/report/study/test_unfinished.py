@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mtrl.report.study import write_study_report
+from mtrl.report.study.figures.figure import groups
 from tests.mtrl.report.study.synthetic import (
     TASKS,
     Grid,
@@ -115,6 +116,14 @@ def test_more_methods_than_colours_share_charts_with_the_baseline(tmp_path: Path
     records = [{**record, "conflict": None, "learning": []} for record in cells(grid, flat({}), unscored=False)]
     words, _ = report(write_study(tmp_path / "x", grid, records))
     assert "over environment steps (1 of 2)" in words and "over environment steps (2 of 2)" in words
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(10, [10]), (11, [6, 6]), (14, [7, 8]), (28, [10, 10, 10])])
+def test_charts_show_about_as_many_methods_each(count: int, sizes: list[int]) -> None:
+    methods = [f"m{place:02d}" for place in range(count)]
+    together = groups(methods, "m03")
+    assert [len(group) for group in together] == sizes and all("m03" in group for group in together)
+    assert sorted({method for group in together for method in group}) == methods
 
 
 def test_names_are_escaped_everywhere(tmp_path: Path) -> None:
