@@ -47,6 +47,10 @@ class _Meta:
 
 
 _BANDIT = _Meta(longest=100, steps=3_000_000)
+# From a replay 100 pulls with a discount of 0.99 earned 67.5 (one run), with none 76.0; 10 pulls, where exploring has to be
+# planned, 6.65 and 6.55.
+_LONG_BANDIT = replace(_BANDIT, replay=_Replay(discount=0.0, entropy=0.05, last_entropy=0.2))
+_LONG_PULLS = 50
 # Rewards are noise for the most part, and which state and action they came from is what has to be remembered: a memory
 # that reads means, and no look ahead. What comes later drowns what an action brings, so that what to remember is learnt
 # later (PPO) or was not learnt at all (from a replay).
@@ -200,7 +204,10 @@ def _named(suite: str, meta: _Meta) -> _Meta:
     family, _, task = suite.partition(":")
     pattern, more = _STEPS.get(family, ("$^", 0))
     found = re.search(pattern, suite) if task else None
-    return replace(meta, longest=int(found[1]) + more) if found else meta
+    if not found:
+        return meta
+    longest = int(found[1]) + more
+    return replace(_LONG_BANDIT if meta is _BANDIT and longest >= _LONG_PULLS else meta, longest=longest)
 
 
 def meta_preset(suite: str, actor: str | None) -> RunConfig | None:
