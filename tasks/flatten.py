@@ -118,23 +118,23 @@ class Numbers:
 
     def writer(self, row: Row) -> Write:
         """See `Flattener`."""
-        shape, many = self.shape, self.width > 32
+        shape, many, nested, target = self.shape, self.width > 32, len(self.shape) != 1, row.reshape(self.shape)
+        least, most, asarray = -LARGEST, LARGEST, np.asarray
 
         def write(observation: Any) -> None:
-            array = np.asarray(observation)
+            array = asarray(observation)
             if array.shape != shape:
                 raise ValueError(f"expected numbers of shape {shape}, got shape {array.shape}")
-            flat = array.ravel()
             if many:
-                finite = bool(np.abs(flat).max() <= LARGEST)
+                finite = bool(np.abs(array).max() <= most)
             else:
                 finite = True
-                for value in flat.tolist():
-                    if not -LARGEST <= value <= LARGEST:  # also when comparing with a NaN
+                for value in (array.ravel() if nested else array).tolist():
+                    if not least <= value <= most:  # also when comparing with a NaN
                         finite = False
             if not finite:
                 raise ValueError(f"expected finite float32 numbers, got {observation!r}")
-            row[:] = flat
+            target[...] = array
 
         return write
 

@@ -4,12 +4,11 @@ Images, grids and words keep their form and all else becomes one vector, each pa
 0 .. n-1, continuous ones numbers in [-1, 1].
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
-from operator import add, mul
 from typing import Any
 
 import numpy as np
@@ -65,17 +64,18 @@ class Continuous:
         return prod(self.space.shape)
 
     @cached_property
-    def _spans(self) -> tuple[list[float], list[float]]:
-        """The middles and half the lengths of the numbers' ranges."""
+    def decode(self) -> Callable[[Sequence[float]], NDArray[Any]]:
+        """From the first numbers of a padded action, which are from -1 to 1, to the simulator's own."""
         low, high = (end.ravel().astype(np.float64) for end in (self.space.low, self.space.high))
-        return (0.5 * (low + high)).tolist(), (0.5 * (high - low)).tolist()
+        # The middles and half the lengths of the numbers' ranges.
+        spans = list(zip((0.5 * (low + high)).tolist(), (0.5 * (high - low)).tolist(), strict=True))
+        array, dtype, shape = np.array, self.space.dtype, self.space.shape
 
-    def decode(self, action: Sequence[float]) -> NDArray[Any]:
-        """The simulator's action behind the first numbers of a padded one, which are from -1 to 1."""
         # Actions are short: number by number is several times faster than arrays would be.
-        middles, halves = self._spans
-        decoded: NDArray[Any] = np.array(list(map(add, middles, map(mul, halves, action))), self.space.dtype)
-        return decoded if len(self.space.shape) == 1 else decoded.reshape(self.space.shape)
+        def decode(action: Sequence[float]) -> NDArray[Any]:
+            return array([middle + half * number for (middle, half), number in zip(spans, action, strict=False)], dtype)
+
+        return decode if len(shape) == 1 else lambda action: decode(action).reshape(shape)
 
 
 class Interface:

@@ -26,7 +26,14 @@ from mtrl.agent.experts.use import ExpertUse, use_of
 from mtrl.agent.policy import Candidates
 from mtrl.learning.batch import Batch, existing
 from mtrl.learning.config import LearningConfig
-from mtrl.learning.objectives import filtered_imitation, imitated, mean_by_task, spread_by_task
+from mtrl.learning.objectives import (
+    exponential_filter,
+    filtered_imitation,
+    imitated,
+    mean_by_task,
+    spread_by_task,
+    standardised_by_task,
+)
 from mtrl.learning.returns import draw_members, lambda_targets
 
 if TYPE_CHECKING:
@@ -140,9 +147,11 @@ def task_losses(
         values = candidate_values(agent, agent.critic, features.detach(), chosen, rows).mean(dim=0)
     with torch.no_grad():
         value = read_values(agent, outputs.detach(), rows.task).mean(dim=0)
-        filter_ = imitated(value, chosen.expectation(values))
+        worth, expected = target if config.filter_value == "return" else value, chosen.expectation(values)
+        better = imitated(worth, expected)
     if config.actor == "filtered":
-        actor_row = filtered_imitation(agent.policy.log_prob(params, rows.action), filter_)
+        counted = better if config.filter == "binary" else _weights(worth - expected, rows, config)
+        actor_row = filtered_imitation(agent.policy.log_prob(params, rows.action), counted)
     else:
         # In the unit of the critics' outputs: with PopArt no task's scale weighs its actor, as in AMAGO-2.
         scaled = agent.normaliser.normalise(values.movedim(-1, 0), rows.task).movedim(0, -1)
@@ -155,7 +164,7 @@ def task_losses(
     actor = mean_by_task(actor_row, rows.group, len(rows.sizes))
     critic = mean_by_task(critic_row, rows.group, len(rows.sizes))
     metrics = {
-        "share_imitated": filter_.float().mean(),
+        "share_imitated": better.float().mean(),
         "value_mean": value[:, agent.acting].mean(),
         "target_mean": target[:, agent.acting].mean(),
         "entropy": entropy.detach()[:, agent.acting].mean(),
@@ -169,11 +178,22 @@ def task_losses(
         actor=actor,
         critic=critic,
         task_ids=batch.task_ids.tolist(),
-        imitated=mean_by_task(filter_.float().mean(dim=-1), rows.group, len(rows.sizes)),
+        imitated=mean_by_task(better.float().mean(dim=-1), rows.group, len(rows.sizes)),
         targets=spread_by_task(target[:, agent.acting], rows.group, len(rows.sizes)),
         experts=[partial(use_of, routing, rows.now, rows.group, len(rows.sizes)) for routing in routes.routings],
         metrics=metrics,
     )
+
+
+def _weights(
+    advantage: Float[Tensor, "row discount"], rows: Rows, config: LearningConfig
+) -> Float[Tensor, "row discount"]:
+    """What the exponential filter counts each action."""
+    if config.advantages == "task":
+        advantage = standardised_by_task(advantage, rows.group, len(rows.sizes))
+    elif config.advantages == "batch":
+        advantage = standardised_by_task(advantage, torch.zeros_like(rows.group), 1)
+    return exponential_filter(advantage, config.filter_temperature)
 
 
 def features_of(agent: Agent, batch: Batch, generator: torch.Generator) -> tuple[Rows, Routes, Tensor, Tensor]:

@@ -18,6 +18,15 @@ class LearningConfig:
     actor: Literal["filtered", "policy-gradient", "ppo"] = "filtered"
     """filtered: imitate the replay's actions that beat the policy's value (binary CRR). policy-gradient: ascend Q. ppo:
     no replay; learn from rollouts of the policy itself (clipped PPO), with critics of states and no random actions."""
+    filter: Literal["binary", "exponential"] = "binary"
+    """Filtered: what an action of the replay counts. binary: 1 if it beats the policy, else 0, as in AMAGO-2.
+    exponential: exp(advantage / --filter-temperature), at most 20, with advantages as --advantages says (CRR's other
+    filter, AWR): what is much better, and rare, counts more."""
+    filter_temperature: float = 0.5
+    """Of the exponential filter, in deviations of advantages (with raw ones in trained return); > 0."""
+    filter_value: Literal["critic", "return"] = "critic"
+    """Filtered: what an action is worth. critic: what the critics say of it. return: the critics' target, so with
+    --return-lambda what followed it in the replay."""
     critic: ValueTargetName = "two-hot"
     """What the critic learns: a scalar (regression), or a distribution over bins whose mean is the value."""
     critic_options: dict[str, float | str] = field(default_factory=dict)
@@ -63,7 +72,8 @@ class LearningConfig:
     gae_lambda: float = 0.95
     """PPO: share (lambda) of the rollout's own return in advantages and targets (GAE), in [0, 1]."""
     advantages: Literal["batch", "task", "raw"] = "batch"
-    """PPO: advantages are brought to mean 0 and deviation 1 over the whole rollout, for each task, or not at all."""
+    """PPO and the exponential filter: advantages are brought to mean 0 and deviation 1 over the whole rollout or batch,
+    for each task, or not at all."""
 
     def __post_init__(self) -> None:
         if not self.discounts or any(not 0 <= d < 1 for d in self.discounts):
@@ -83,7 +93,7 @@ class LearningConfig:
         for name in ("target_samples", "filter_samples"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected a whole number of at least 1, found {getattr(self, name)}")
-        for name in ("ppo_clip", "ppo_critic_weight"):
+        for name in ("ppo_clip", "ppo_critic_weight", "filter_temperature"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: expected a number above 0, found {getattr(self, name)}")
         if not 0 <= self.gae_lambda <= 1:

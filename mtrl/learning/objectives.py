@@ -4,12 +4,16 @@ Source: Grigsby et al. 2024 (AMAGO-2), "Breaking the Multi-Task Barrier in Meta-
 Transformers": the four
 combinations of losses that depend on the scale of Q directly (policy gradient, regression) or only indirectly
 (filtered imitation, value
-classification). Filtered imitation is binary CRR: Wang et al. 2020, "Critic Regularized Regression", Equation 3 with
-f = 1{A > 0}.
+classification). Filtered imitation is CRR: Wang et al. 2020, "Critic Regularized Regression", Equation 3, with
+f = 1{A > 0}, or with f = exp(A / beta) (Equation 4), which with A from lambda-returns is Peng et al. 2019,
+"Advantage-Weighted Regression", Algorithm 1.
+Departs: the exponential's advantages are standardised, so that beta has no unit and returns may have any.
 """
 
+import math
+
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 
 
@@ -20,10 +24,31 @@ def imitated(
     return value_of_action > value_of_policy
 
 
+MOST = 20.0
+"""The most that the exponential filter counts an action, as in both sources."""
+
+
+def exponential_filter(advantage: Float[Tensor, "row discount"], temperature: float) -> Float[Tensor, "row discount"]:
+    """min(exp(A / beta), 20), CRR's other filter."""
+    return (advantage / temperature).clamp_max(math.log(MOST)).exp()
+
+
+def standardised_by_task(
+    values: Float[Tensor, "row discount"], group: Int[Tensor, " row"], num_groups: int
+) -> Float[Tensor, "row discount"]:
+    """Values brought to mean 0 and deviation 1 over the rows of each task, discount by discount; 0 where they do not
+    differ."""
+    where, size = group[:, None].expand_as(values), (num_groups, values.shape[1])
+    count = values.new_zeros(size).scatter_add(0, where, torch.ones_like(values)).clamp_min(1)
+    centred = values - (values.new_zeros(size).scatter_add(0, where, values) / count)[group]
+    deviation = (values.new_zeros(size).scatter_add(0, where, centred.square()) / count).sqrt()
+    return centred / deviation[group].clamp_min(1e-8)
+
+
 def filtered_imitation(
-    log_prob: Float[Tensor, "row discount"], filter_: Bool[Tensor, "row discount"]
+    log_prob: Float[Tensor, "row discount"], filter_: Num[Tensor, "row discount"] | Bool[Tensor, "row discount"]
 ) -> Float[Tensor, " row"]:
-    """-1{A > 0} log p(a|h), averaged over discounts."""
+    """-f(A) log p(a|h), averaged over discounts."""
     return -(log_prob * filter_).mean(dim=-1)
 
 

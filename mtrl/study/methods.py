@@ -62,6 +62,10 @@ PARTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "hl-gauss": ("HL-Gauss critics and filtered imitation.", {**_IND_IND, "learning.critic": "hl-gauss"}),
     "c51": ("C51 critics and filtered imitation.", {**_IND_IND, "learning.critic": "c51"}),
     "filtered": ("Filtered imitation.", {"learning.actor": "filtered"}),
+    "advantage-weighted": (
+        "Imitation of what came off in the replay, weighted by the exponential of its advantage (AWR, CRR).",
+        {"learning.actor": "filtered", "learning.filter": "exponential", "learning.filter_value": "return"},
+    ),
     "policy-gradient": ("Policy gradient.", {"learning.actor": "policy-gradient"}),
     "regression": ("Critics regress.", {"learning.critic": "regression"}),
     "ppo": (

@@ -87,13 +87,14 @@ class PointRobot(Robot):
         Raises:
             ResetNeeded: the attempt is over, or has not begun.
         """
-        if not self._left:
+        left = self._left
+        if not left:
             raise ResetNeeded("call reset() first")
-        self._left -= 1
+        self._left = left = left - 1
         right, up = action.tolist() if isinstance(action, np.ndarray) else map(float, action)
-        self._x = x = self._x + (-STRIDE if right < -STRIDE else min(right, STRIDE))
-        self._y = y = self._y + (-STRIDE if up < -STRIDE else min(up, STRIDE))
-        return np.array((x, y), np.float32), self.pay(x, y), not self._left, False, {}
+        self._x = x = self._x + (-STRIDE if right < -STRIDE else right if right < STRIDE else STRIDE)
+        self._y = y = self._y + (-STRIDE if up < -STRIDE else up if up < STRIDE else STRIDE)
+        return np.array((x, y), np.float32), self.pay(x, y), not left, False, {}
 
 
 class DiscretePointRobot(Robot):

@@ -59,8 +59,11 @@ def plain_losses(model: Agent, given: Batch, config: LearningConfig) -> tuple[li
                 critic_terms.append(model.value_target.loss(out, wanted.expand(out.shape[:-1])).mean().item())
                 value = sum(here[:, a].exp() * q(model.critic, h[t : t + 1], a) for a in actions)
                 if config.actor == "filtered":
-                    better = q(model.critic, h[t : t + 1], action) > value
-                    actor_terms.append(-(better * here[:, action]).mean().item())
+                    worth = target if config.filter_value == "return" else q(model.critic, h[t : t + 1], action)
+                    counts = worth > value
+                    if config.filter == "exponential":
+                        counts = ((worth - value) / config.filter_temperature).exp().clamp(max=20)
+                    actor_terms.append(-(counts * here[:, action]).mean().item())
                 else:
                     actor_terms.append(-model.normaliser.normalise(value[None], task).mean().item())  # type: ignore[union-attr]
         actor.append(sum(actor_terms) / len(actor_terms))
@@ -89,6 +92,42 @@ def test_losses_are_those_of_a_plain_reference(actor: Any, critic: str, masked: 
     torch.testing.assert_close(losses.total, losses.actor + config.critic_weight * losses.critic)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"filter_value": "return"},
+        {"filter": "exponential", "advantages": "raw", "filter_temperature": 0.8},
+        {"filter": "exponential", "advantages": "raw", "filter_value": "return"},
+    ],
+)
+def test_filters_are_those_of_a_plain_reference(settings: dict[str, Any]) -> None:
+    config = learning(critic="two-hot", **settings)
+    model, given = agent(config), batch()
+    torch.nn.init.normal_(model.critic.outputs.weight)
+    torch.nn.init.normal_(model.target_critic.outputs.weight)
+    losses = task_losses(model, given, config, generator())
+    with torch.no_grad():
+        expected, _ = plain_losses(model, given, config)
+    torch.testing.assert_close(losses.actor.tolist(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("advantages", ["batch", "task", "raw"])
+def test_what_the_exponential_filter_counts_depends_on_a_tasks_scale_as_the_advantages_say(advantages: Any) -> None:
+    """Rewards of one task grow a hundredfold: with advantages of each task no actor's loss knows, with those of the
+    batch the others fall towards plain imitation, and bare ones know all."""
+    config = learning(critic="regression", popart=False, filter="exponential", filter_value="return")
+    config = replace(config, advantages=advantages)
+    given, found = batch(), []
+    for factor in (1.0, 100.0):
+        model = agent(config)
+        torch.nn.init.zeros_(model.critic.outputs.weight)
+        torch.nn.init.zeros_(model.target_critic.outputs.weight)
+        reward = given.reward * torch.tensor([factor, 1.0, 1.0], dtype=given.reward.dtype)[:, None, None]
+        found.append(task_losses(model, replace(given, reward=reward), config, generator()).actor)
+    same = [torch.isclose(a, b, rtol=1e-4).item() for a, b in zip(*found, strict=True)]
+    assert same == {"task": [True, True, True], "batch": [False, False, False], "raw": [False, True, True]}[advantages]
+
+
 def padded(given: Batch, extra: int) -> Batch:
     def pad(value: Tensor) -> Tensor:
         return torch.cat([value, torch.ones_like(value[:, :, :1]).repeat_interleave(extra, dim=2)], dim=2)
@@ -98,9 +137,10 @@ def padded(given: Batch, extra: int) -> Batch:
     return replace(given, observation={k: pad(v) for k, v in given.observation.items()}, mask=mask, **longer)
 
 
+@pytest.mark.parametrize("filter_", ["binary", "exponential"])
 @pytest.mark.parametrize("critic", CRITICS)
-def test_padding_changes_nothing(critic: str) -> None:
-    config = learning(critic=critic)
+def test_padding_changes_nothing(critic: str, filter_: Any) -> None:
+    config = learning(critic=critic, filter=filter_)
     given = batch()
     short, long = (task_losses(agent(config), b, config, generator()).total for b in (given, padded(given, 3)))
     torch.testing.assert_close(short, long, rtol=1e-6, atol=1e-7)
@@ -213,13 +253,16 @@ def test_a_wide_context_is_refused_nowhere_but_seen_only_within_it() -> None:
 
 
 @pytest.mark.parametrize("rescaling", ["none", "popart", "return-scale", "max-return"])
-@pytest.mark.parametrize("actor", ["filtered", "policy-gradient"])
+@pytest.mark.parametrize("actor", ["filtered", "exponential", "policy-gradient"])
 @pytest.mark.parametrize("factor", [2.0**-6, 2.0**6])
 def test_with_normalised_returns_the_scale_of_all_rewards_does_not_matter(
-    factor: float, actor: str, rescaling: str
+    factor: float, actor: Any, rescaling: str
 ) -> None:
     """From the first batch on: what critics say before they know anything is noise in the rewards' own unit."""
-    config = LearningConfig(discounts=(0.5, 0.9), acting_discount=0.9, critic="regression", actor=actor)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"actor": actor}
+    if actor == "exponential":
+        settings = {"filter": "exponential", "filter_value": "return", "return_lambda": 0.9}
+    config = LearningConfig(discounts=(0.5, 0.9), acting_discount=0.9, critic="regression", **settings)
     found = []
     for scale in (1.0, factor):
         model = agent(config, rescaling=rescaling)
