@@ -38,6 +38,8 @@ class Method:
 
 _DEP_DEP = {
     "learning.actor": "policy-gradient",
+    "learning.filter": "binary",
+    "learning.filter_value": "critic",
     "learning.critic": "regression",
     "learning.popart": True,
     "conflict.strategy": "mean",
