@@ -25,8 +25,8 @@ class LearningConfig:
     filter_temperature: float = 0.5
     """Of the exponential filter, in deviations of advantages (with raw ones in trained return); > 0."""
     filter_value: Literal["critic", "return"] = "critic"
-    """Filtered: what an action is worth. critic: what the critics say of it. return: the critics' target, so with
-    --return-lambda what followed it in the replay."""
+    """Filtered: what an action is worth. critic: what the critics say of it. return: their target, so what followed it
+    in the replay, as far as --return-lambda says."""
     critic: ValueTargetName = "two-hot"
     """What the critic learns: a scalar (regression), or a distribution over bins whose mean is the value."""
     critic_options: dict[str, float | str] = field(default_factory=dict)

@@ -120,7 +120,9 @@ def test_meta_suites_are_for_ppo_and_have_other_defaults_for_a_replay(suite: str
     found = command.config
     assert found.learning.actor == actor and found.loop == usual.loop
     assert found.agent.context == usual.agent.context
-    assert found.agent.memory == ("transformer" if suite in ("dark-room", "tmaze") else usual.agent.memory)
+    assert found.agent.memory == ("transformer" if suite == "tmaze" else usual.agent.memory)
+    weighted = found.learning.filter, found.learning.filter_value
+    assert weighted == (("exponential", "return") if suite == "dark-room" else ("binary", "critic"))
     assert found.collect.steps_per_update > usual.collect.steps_per_update
     assert found.update.sequences * found.agent.context <= 9_700
 

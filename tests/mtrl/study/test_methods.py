@@ -22,7 +22,7 @@ def test_everything_registered_is_a_method_of_its_own_name(name: str) -> None:
 
 
 def test_no_name_stands_for_two_things() -> None:
-    assert len(PARTS) == 27 + len({*STRATEGIES, *RESCALINGS} - {"mean", "none", "fixed"})
+    assert len(PARTS) == 28 + len({*STRATEGIES, *RESCALINGS} - {"mean", "none", "fixed"})
     assert set(STRATEGIES) & set(RESCALINGS) == {"fixed"}
 
 
@@ -32,6 +32,15 @@ def test_a_method_sets_what_it_is_about_whatever_the_preset_says() -> None:
     for config in (ours, others):
         assert (config.learning.actor, config.learning.critic) == ("policy-gradient", "regression")
         assert (config.conflict.strategy, config.conflict.rescaling) == ("mean", "none")
+
+
+def test_amago_2s_filter_is_binary_whatever_the_preset_says() -> None:
+    """A dark room's own filter is exponential, of what followed in the replay."""
+    rooms = preset("dark-room", "filtered")
+    assert (rooms.learning.filter, rooms.learning.filter_value) == ("exponential", "return")
+    for name, filter_ in (("two-hot", ("binary", "critic")), ("advantage-weighted", ("exponential", "return"))):
+        learning = with_settings(rooms, find_method(name).settings).learning
+        assert (learning.actor, learning.filter, learning.filter_value) == ("filtered", *filter_)
 
 
 def test_the_four_variants_of_amago_2_are_there() -> None:
