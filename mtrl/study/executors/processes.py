@@ -1,4 +1,4 @@
-"""Processes on this machine, each with a core of its own, one cell after the other in each."""
+"""Processes on this machine, one cell after the other in each; where they take all cores, each has one of its own."""
 
 import contextlib
 import json
@@ -30,6 +30,8 @@ class Processes:
     def __init__(self, count: int | None = None) -> None:
         self.cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         self.parallel = count or len(self.cores) or os.cpu_count() or 1
+        if self.parallel < len(self.cores):
+            self.cores = []  # another study may run beside this one, and would take the same
 
     def run(self, study: Study, folder: Path, cells: Sequence[Cell]) -> Generator[tuple[Cell, Result], None, None]:
         """See `Executor`."""

@@ -335,3 +335,15 @@ def test_a_cluster_without_the_gpus_that_are_asked_for_is_refused(
 def test_processor_time_is_told_of_runs_that_were_not_interrupted(here: list[Result]) -> None:
     for result in here:
         assert result["processor_seconds"] > 0.5 * min(result["seconds"], 1.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system ties no process to a core")
+@pytest.mark.parametrize(
+    ("count", "parallel", "cores"), [(None, 3, [0, 2, 5]), (3, 3, [0, 2, 5]), (1, 1, []), (2, 2, [])]
+)
+def test_two_studies_of_some_cores_are_not_tied_to_the_same(
+    count: int | None, parallel: int, cores: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5, 0, 2})
+    found = Processes(count)
+    assert (found.parallel, found.cores) == (parallel, cores)
