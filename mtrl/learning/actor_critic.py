@@ -150,7 +150,7 @@ def task_losses(
         worth, expected = target if config.filter_value == "return" else value, chosen.expectation(values)
         better = imitated(worth, expected)
     if config.actor == "filtered":
-        counted = better if config.filter == "binary" else _weights(worth - expected, rows, config)
+        counted = better if config.filter == "binary" else _weights(agent, worth - expected, rows, config)
         actor_row = filtered_imitation(agent.policy.log_prob(params, rows.action), counted)
     else:
         # In the unit of the critics' outputs: with PopArt no task's scale weighs its actor, as in AMAGO-2.
@@ -186,13 +186,13 @@ def task_losses(
 
 
 def _weights(
-    advantage: Float[Tensor, "row discount"], rows: Rows, config: LearningConfig
+    agent: Agent, advantage: Float[Tensor, "row discount"], rows: Rows, config: LearningConfig
 ) -> Float[Tensor, "row discount"]:
     """What the exponential filter counts each action."""
-    if config.advantages == "task":
-        advantage = standardised_by_task(advantage, rows.group, len(rows.sizes))
-    elif config.advantages == "batch":
-        advantage = standardised_by_task(advantage, torch.zeros_like(rows.group), 1)
+    if config.advantages != "raw":
+        group, count = (rows.group, len(rows.sizes)) if config.advantages == "task" else (rows.group * 0, 1)
+        among = agent.rows_of_all(advantage, group)
+        advantage = standardised_by_task(advantage, group, count, (among[0], among[1]))
     return exponential_filter(advantage, config.filter_temperature)
 
 

@@ -34,15 +34,26 @@ def exponential_filter(advantage: Float[Tensor, "row discount"], temperature: fl
 
 
 def standardised_by_task(
-    values: Float[Tensor, "row discount"], group: Int[Tensor, " row"], num_groups: int
+    values: Float[Tensor, "row discount"],
+    group: Int[Tensor, " row"],
+    num_groups: int,
+    among: tuple[Tensor, Tensor] | None = None,
 ) -> Float[Tensor, "row discount"]:
-    """Values brought to mean 0 and deviation 1 over the rows of each task, discount by discount; 0 where they do not
-    differ."""
-    where, size = group[:, None].expand_as(values), (num_groups, values.shape[1])
-    count = values.new_zeros(size).scatter_add(0, where, torch.ones_like(values)).clamp_min(1)
-    centred = values - (values.new_zeros(size).scatter_add(0, where, values) / count)[group]
-    deviation = (values.new_zeros(size).scatter_add(0, where, centred.square()) / count).sqrt()
-    return centred / deviation[group].clamp_min(1e-8)
+    """Values on the scale on which those of each task have mean 0 and deviation 1, discount by discount; 0 where they
+    do not differ.
+
+    Args:
+        among: values and groups of the rows that mean and deviation are taken over; None: these.
+    """
+    of_all, groups = (values, group) if among is None else among
+
+    def mean(numbers: Tensor) -> Tensor:
+        total = numbers.new_zeros(num_groups, numbers.shape[1]).index_add(0, groups, numbers)
+        return total / groups.bincount(minlength=num_groups).clamp_min(1)[:, None]
+
+    centre = mean(of_all)
+    deviation = mean((of_all - centre[groups]).square()).sqrt()
+    return (values - centre[group]) / deviation[group].clamp_min(1e-8)
 
 
 def filtered_imitation(

@@ -36,7 +36,14 @@ METHODS = [
     ("pcgrad", "none", "regression", "policy-gradient", "heads"),
     ("random", "popart", "regression", "policy-gradient", "heads"),
     ("cagrad", "none", "two-hot", "filtered", "experts"),
+    ("mean", "none", "regression", "weighted", "shared"),
+    ("pcgrad", "none", "two-hot", "weighted by task", "shared"),
 ]
+_WEIGHTED = {"actor": "filtered", "filter": "exponential", "filter_value": "return", "return_lambda": 0.5}
+ACTORS: dict[str, dict[str, Any]] = {
+    "weighted": _WEIGHTED,
+    "weighted by task": {**_WEIGHTED, "advantages": "task"},
+}
 ARCHITECTURES = {
     "shared": {},
     "heads": {"sharing": SharingConfig(heads="group", head_groups={"0": "a", "2": "a"}, conditioning="film")},
@@ -69,7 +76,7 @@ def half(given: Batch, rank: int) -> Batch:
 
 def trained(method: tuple[str, str, str, str, str], given: Batch, ranks: Ranks) -> dict[str, Any]:
     strategy, rescaling, critic, actor, architecture = method
-    learning = replace(LEARNING, critic=critic, actor=actor, target_ensemble="mean")
+    learning = replace(LEARNING, critic=critic, target_ensemble="mean", **ACTORS.get(actor, {"actor": actor}))
     scale = make_rescaling(rescaling, num_tasks=3, value_shape=(2,))
     model = agent(learning, rescaling=scale, **ARCHITECTURES[architecture])
     config = UpdateConfig(warmup_updates=0, learning_rate=1e-2)
