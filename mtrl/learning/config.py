@@ -16,8 +16,9 @@ class LearningConfig:
     """The actor-critic objective of AMAGO-2 and its variants, or that of PPO."""
 
     actor: Literal["filtered", "policy-gradient", "ppo"] = "filtered"
-    """filtered: imitate the replay's actions that beat the policy's value (CRR, see --filter). policy-gradient: ascend Q.
-    ppo: no replay; learn from rollouts of the policy itself (clipped PPO), with critics of states and no random actions."""
+    """filtered: imitate the replay's actions that beat the policy's value (CRR, see --filter). policy-gradient: ascend
+    Q. ppo: no replay; learn from rollouts of the policy itself (clipped PPO), with critics of states and no random
+    actions."""
     filter: Literal["binary", "exponential"] = "binary"
     """Filtered: what an action of the replay counts. binary: 1 if it beats the policy, else 0, as in AMAGO-2.
     exponential: exp(advantage / --filter-temperature), at most 20, with advantages as --advantages says (CRR's other
