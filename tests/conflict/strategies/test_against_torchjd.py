@@ -120,7 +120,8 @@ def test_nash_mtl_points_where_theirs_does_and_solves_the_equation(num_tasks: in
     assert cosine > 1 - 1e-12
 
     products = weights * (jac @ ours) / (weights @ jac @ ours)  # a_k <g_k, d> is the same for all tasks
-    torch.testing.assert_close(products, torch.full_like(products, 1 / num_tasks), rtol=1e-6, atol=0.0)
+    # As near as their solver comes; with some processors' rounding 1e-6.
+    torch.testing.assert_close(products, torch.full_like(products, 1 / num_tasks), rtol=1e-5, atol=0.0)
 
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0, 5.0])

@@ -134,8 +134,9 @@ def test_nash_mtl_keeps_its_weights_between_solutions() -> None:
     used = [strategy.weights(jac @ jac.T, task_ids=torch.arange(3)) for jac in jacs]
     solved = [fresh.weights(jac @ jac.T, task_ids=torch.arange(3)) for jac in jacs]
     assert torch.equal(used[0], solved[0])
-    assert torch.equal(used[1], used[0])
-    assert torch.equal(used[2], used[0])
+    # Kept relative to the mean's: three times a third is not always the same bits.
+    torch.testing.assert_close(used[1], used[0], rtol=1e-15, atol=0.0)
+    assert torch.equal(used[2], used[1])
     assert torch.equal(used[3], solved[3])
 
 
