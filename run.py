@@ -156,7 +156,7 @@ def _adapt(command: Adapt) -> int:
         from mtrl.training.adapt import adapt_run
 
         kept = command.run / ADAPTATION
-        others = load_adaptation(kept)  # before hours of playing, should it be damaged
+        load_adaptation(kept)  # before hours of playing, should it be damaged
         found = adapt_run(
             command.run,
             suite=command.suite,
@@ -166,7 +166,7 @@ def _adapt(command: Adapt) -> int:
             greedy=True if command.greedy else None,
         )
     name = found["suite"] if command.attempts is None else f"{found['suite']}, attempts {command.attempts}"
-    _write(kept, json.dumps({**others, name: found}))
+    _write(kept, json.dumps({**load_adaptation(kept), name: found}))  # with what others have added meanwhile
     if command.json:
         print(json.dumps(found, indent=1))
     else:

@@ -172,7 +172,9 @@ def _with_attempts(suite: Suite, attempts: int) -> Suite:
                 attempts=attempts,
                 max_steps=None
                 if task.max_steps is None
-                else task.max_steps * (task.warmup_attempts + attempts) // (task.warmup_attempts + task.attempts),
+                else max(
+                    1, task.max_steps * (task.warmup_attempts + attempts) // (task.warmup_attempts + task.attempts)
+                ),
             )
             for task in tasks
         )

@@ -3,9 +3,11 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mtrl.training.adapt import adapt_run
 from tests.cli.conftest import Call
 from tests.cli.test_mistakes import assert_is_one_error, assert_is_one_mistake
 
@@ -36,6 +38,17 @@ def test_what_is_measured_is_kept_by_suite_and_reported(call: Call, copied: Path
     assert '<h2 id="adapted">Adaptation</h2>' in page and "<h3>popgym:RepeatFirstEasy, attempts 2</h3>" in page
     for figure in ("adaptation", "adaptation-2"):
         assert (copied / "report-figures" / f"{figure}.png").stat().st_size > 5_000
+
+
+def test_what_another_command_kept_meanwhile_stays(call: Call, copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*arguments: Any, **settings: Any) -> Any:
+        found = adapt_run(*arguments, **settings)
+        (copied / "adaptation.json").write_text(json.dumps({"another": found}))
+        return found
+
+    monkeypatch.setattr("mtrl.training.adapt.adapt_run", slow)
+    assert call("adapt", copied, "--trials", 3).code == 0
+    assert list(json.loads((copied / "adaptation.json").read_text())) == ["another", "popgym:RepeatFirstEasy"]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ def untrained(suite: Suite) -> Agent:
 
 
 @pytest.mark.parametrize(
-    "name", ["meta-mix", "dark-room-shift", "point-robot-shift", "tmaze-shift", "tabular-mdp-shift", "clash"]
+    "name",
+    ["meta-mix", "bandits-shift", "dark-room-shift", "point-robot-shift", "tmaze-shift", "tabular-mdp-shift", "clash"],
 )
 def test_it_is_evaluation_step_by_step(name: str) -> None:
     suite = load_suite(name)

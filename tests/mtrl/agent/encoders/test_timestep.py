@@ -42,6 +42,18 @@ def test_a_reward_and_twice_as_much_are_told_apart_at_any_scale(reward: float, a
     assert torch.stack(reward_signals(torch.tensor(sign * 1e6))).abs().max() < 15
 
 
+@pytest.mark.parametrize("key", ["previous_action", "previous_reward", "attempt_start", "time"])
+def test_the_memory_sees_what_was_done_what_it_brought_where_attempts_begin_and_the_time(key: str) -> None:
+    model, given = agent(), batch()
+    changed = given.observation[key].clone()
+    changed[..., 3] = 1 - changed[..., 3] if key == "attempt_start" else (changed[..., 3] + 1) % 4
+    with torch.no_grad():
+        before = model.encode(flat(given))
+        after = model.encode(flat(replace(given, observation={**given.observation, key: changed})))
+    assert torch.equal(before[:, :3], after[:, :3])
+    assert (before[:, 3:] - after[:, 3:]).abs().amax(dim=(0, 2)).min() > 1e-6  # then, and in all steps that follow
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_what_an_absent_key_holds_makes_no_difference(key: str) -> None:
     model, given = mixed_agent(config=UNSHIFTED), mixed_batch()
