@@ -13,12 +13,11 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from baselines.measurement import Measurement, circumstances, summarise, write
+from baselines.measurement import Measurement, circumstances, summarise, to_file, write
 from tasks.babyai.levels import SIXTY_EIGHT
 from tasks.babyai.simulator import BabyaiEnv
 from tasks.babyai.source import Babyai
@@ -151,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--levels", nargs="+", default=list(SIXTY_EIGHT), help="names of levels (default: all 68)")
     parser.add_argument("--trials", type=int, default=100, help="layouts a level (default: 100)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the layouts (default: 0)")
-    parser.add_argument("--out", type=Path, help="write the JSON to this file, too")
+    parser.add_argument("--out", type=to_file, help="write the JSON to this file, too")
     options = parser.parse_args(arguments)
     results: dict[str, BotMeasurement] = {}
     try:

@@ -1,5 +1,6 @@
 """What the programs here measure, and the files that they write."""
 
+import argparse
 import json
 import math
 from dataclasses import dataclass
@@ -55,6 +56,18 @@ def circumstances(
         "trials": trials,
         "versions": {name: _version(name) for name in (*packages, "gymnasium", "numpy")},
     }
+
+
+def to_file(word: str) -> Path:
+    """A path that a command is to write to, before it measures for hours.
+
+    Raises:
+        ArgumentTypeError: it is a folder.
+    """
+    path = Path(word)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a file to write to, found the folder {word}")
+    return path
 
 
 def write(path: Path, content: dict[str, Any]) -> None:

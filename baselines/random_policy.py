@@ -18,12 +18,11 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from baselines.measurement import Measurement, circumstances, summarise, write
+from baselines.measurement import Measurement, circumstances, summarise, to_file, write
 from tasks.registry import load_suite
 from tasks.suite import Suite
 
@@ -96,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--attempts", type=int, help="paid attempts a trial (default: what the suite says)")
     parser.add_argument("--trials", type=int, default=1000, help="trials a task (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of simulators and actions (default: 0)")
-    parser.add_argument("--out", type=Path, help="write the JSON to this file, too")
+    parser.add_argument("--out", type=to_file, help="write the JSON to this file, too")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     options = parser.parse_args(arguments)
     results: dict[str, Measurement] = {}

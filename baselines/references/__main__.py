@@ -10,10 +10,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from baselines.measurement import Measurement, circumstances, summarise, write
+from baselines.measurement import Measurement, circumstances, summarise, to_file, write
 from baselines.random_policy import measure
 from baselines.references.families import Family, family_of
 from baselines.references.play import Played, play
@@ -87,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--attempts", type=int, help="paid attempts a trial (default: what the suite says)")
     parser.add_argument("--trials", type=int, default=2000, help="trials of each reference (default: 2000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of simulators and references (default: 0)")
-    parser.add_argument("--out", type=Path, help="write the JSON to this file, too")
+    parser.add_argument("--out", type=to_file, help="write the JSON to this file, too")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     options = parser.parse_args(arguments)
     results: dict[str, Any] = {}

@@ -89,3 +89,11 @@ def test_the_shipped_figures_of_babyai_are_reproduced_to_the_last_digit() -> Non
     reference = load_reference(task_id, attempts=2)
     assert reference is not None
     assert (result.mean, result.interval) == (reference.random, reference.random_interval)
+
+
+def test_a_folder_to_write_to_is_refused_before_anything_is_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["popgym-27", "--trials", "1000000", "--out", str(tmp_path)])
+    assert f"expected a file to write to, found the folder {tmp_path}" in capsys.readouterr().err
