@@ -173,6 +173,8 @@ def _adapt(command: Adapt) -> int:
         from mtrl.report.tables import show_adaptation
 
         show_adaptation(found)
+        for fault in found.get("faults", ()):
+            print(f"A trial was dropped: {fault}")
         print(f"All numbers are in {kept}. Next: python run.py report {command.run}")
     return 0
 

@@ -40,12 +40,12 @@ class _Watched(Player):
         result: NDArray[Any] = actions.cpu().numpy()
         return result
 
-    def watch(self) -> tuple[NDArray[np.float32], NDArray[np.float32], list[tuple[int, dict[str, Any]]]]:
-        """One step of every slot: features [slot, width] before it, raw rewards [slot], and trials that ended."""
+    def watch(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """One step of every slot: features [slot, width] before it, and the suite's infos."""
         self.envs.raise_if_failed()
         actions = self._act()
         infos = self._advance(actions)[-1]
-        return self.features.cpu().numpy(), infos["raw_reward"], infos.get("trials", [])
+        return self.features.cpu().numpy(), infos
 
 
 def adapt(
@@ -57,6 +57,8 @@ def adapt(
     seed: int = 0,
     greedy: bool = False,
     workers: int = 0,
+    max_faults: int | None = None,
+    patience: float = 60.0,
 ) -> dict[str, Any]:
     """Play trials of every task of a suite, on instances that training may have met, on others, and of tasks held out.
 
@@ -69,10 +71,10 @@ def adapt(
         {part: {task: entry}} with the parts "trained" (where a suite says which instances are for training), "tested"
         and "held_out" (where there are any), and "gaps" between them. Entries and gaps: see `mtrl.training.adaptation`.
         With more than one task also "told_apart" of the part: time and accuracy of reading from the memory which task
-        is played.
+        is played. Where simulators failed "faults", what happened; the trials are others then.
     Raises:
         ValueError: the agent cannot play the suite, or has nothing for tasks that training never saw.
-        SimulatorError: a simulator failed.
+        SimulatorError: a task's simulator failed more than `max_faults` times in a row.
     """
     if trials < 2:
         raise ValueError(f"expected at least 2 trials a task, got {trials}")
@@ -86,6 +88,7 @@ def adapt(
     if (held_out := suite.holdout()) is not None:
         parts["held_out"] = (held_out, [agent.num_tasks] * held_out.num_tasks)
     result: dict[str, Any] = {}
+    faults: list[str] = []
     for name, (part, trained_as) in parts.items():
         player = _Watched(
             agent,
@@ -96,13 +99,16 @@ def adapt(
             task_of_slot=[0] * min(trials, _MOST_SLOTS),
             greedy=greedy,
             workers=workers,
+            max_faults=max_faults,
+            patience=patience,
             trained_as=trained_as,
         )
         try:
             result[name] = _part(player, trials, seed)
         finally:
             player.close()
-    return {**result, "gaps": gaps(result)}
+        faults += player.faults
+    return {**result, "gaps": gaps(result), **({"faults": faults} if faults else {})}
 
 
 def _on_scales_of(trained: Suite, suite: Suite) -> Suite:
@@ -158,6 +164,8 @@ def adapt_run(
         seed=seed,
         greedy=config.loop.greedy if greedy is None else greedy,
         workers=config.collect.processes(slow=played.slow),
+        max_faults=config.collect.max_faults,
+        patience=config.collect.patience,
     )
     return {"suite": played.name, "trained_on": trained.name, "steps": state["steps"], "seed": seed, **found}
 
@@ -209,16 +217,18 @@ def _play(player: _Watched, task: Task, trials: int) -> Trials:
     done: list[tuple[list[float], list[NDArray[np.float32]], dict[str, Any]]] = []
     probed, kept = [True] * player.num_slots, 0
     while left.any():
-        seen, paid, ended = player.watch()
+        seen, infos = player.watch()
         for slot in np.flatnonzero(left):
-            rewards[slot].append(float(paid[slot]))
+            rewards[slot].append(float(infos["raw_reward"][slot]))
             if probed[slot] and is_probed(len(rewards[slot]) - 1):
                 features[slot].append(seen[slot])
                 kept += seen.shape[1]
+        ended = infos.get("trials", [])
         for slot, summary in ended:
             if left[slot]:
                 left[slot] -= 1
                 done.append((rewards[slot], features[slot], summary))
+        for slot in (*(slot for slot, _ in ended), *infos.get("dropped", ())):
             rewards[slot], features[slot] = [], []
             probed[slot] = len(done) < _PROBED_TRIALS and kept < _PROBED_NUMBERS  # settled before a trial begins
     longest = max(len(one) for one, _, _ in done)

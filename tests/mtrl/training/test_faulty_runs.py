@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mtrl.config import RunConfig
+from mtrl.training.adapt import adapt_run
 from mtrl.training.checkpoint import Checkpoints, read_state
 from mtrl.training.loop import Run, train
 from tasks.trial import SimulatorError
@@ -84,6 +85,18 @@ def test_a_fault_in_evaluation_loses_nothing(tmp_path: Path) -> None:
         list(train(config, tmp_path / "run"))
     newest = Checkpoints(tmp_path / "run").newest()
     assert newest is not None and read_state(newest)["run"]["steps"] == 1600
+
+
+def test_a_fault_in_adaptation_costs_its_trial_and_no_other(tmp_path: Path) -> None:
+    """Trials whose seed is divisible by four fail in their second step."""
+    config = faulty_run(tmp_path, "raise", every=10**12)
+    list(train(config, tmp_path / "run"))
+    file = tmp_path / "faulty.yaml"
+    file.write_text(file.read_text().replace("every: 1000000000000}", "every: 4}"))
+    found = adapt_run(tmp_path / "run", suite=str(file), attempts=None, trials=12, seed=0, greedy=None)
+    assert found["faults"] and all("task 'faulty'" in message for message in found["faults"])
+    for entry in found["tested"]["tasks"].values():
+        assert entry["trials"] == 12 and sum(entry["rewards"]) == pytest.approx(entry["return"])
 
 
 def test_nothing_in_the_replay_is_lost_by_a_fault(tmp_path: Path) -> None:
