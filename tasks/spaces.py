@@ -4,7 +4,7 @@ Images, grids and words keep their form and all else becomes one vector, each pa
 0 .. n-1, continuous ones numbers in [-1, 1].
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -64,18 +64,17 @@ class Continuous:
         return prod(self.space.shape)
 
     @cached_property
-    def decode(self) -> Callable[[Sequence[float]], NDArray[Any]]:
-        """From the first numbers of a padded action, which are from -1 to 1, to the simulator's own."""
+    def _spans(self) -> list[tuple[float, float]]:
+        """The middle and half the length of each number's range."""
         low, high = (end.ravel().astype(np.float64) for end in (self.space.low, self.space.high))
-        # The middles and half the lengths of the numbers' ranges.
-        spans = list(zip((0.5 * (low + high)).tolist(), (0.5 * (high - low)).tolist(), strict=True))
-        array, dtype, shape = np.array, self.space.dtype, self.space.shape
+        return list(zip((0.5 * (low + high)).tolist(), (0.5 * (high - low)).tolist(), strict=True))
 
+    def decode(self, action: Sequence[float]) -> NDArray[Any]:
+        """The simulator's action behind the first numbers of a padded one, which are from -1 to 1."""
         # Actions are short: number by number is several times faster than arrays would be.
-        def decode(action: Sequence[float]) -> NDArray[Any]:
-            return array([middle + half * number for (middle, half), number in zip(spans, action, strict=False)], dtype)
-
-        return decode if len(shape) == 1 else lambda action: decode(action).reshape(shape)
+        numbers = [middle + half * number for (middle, half), number in zip(self._spans, action, strict=False)]
+        decoded: NDArray[Any] = np.array(numbers, self.space.dtype)
+        return decoded if len(self.space.shape) == 1 else decoded.reshape(self.space.shape)
 
 
 class Interface:

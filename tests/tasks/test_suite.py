@@ -1,5 +1,6 @@
 """Suites: one space for all tasks, and errors that name what is wrong."""
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -135,3 +136,11 @@ def test_the_package_exports_what_it_lists() -> None:
     assert all(getattr(tasks, name) is not None for name in tasks._EXPORTS)
     with pytest.raises(AttributeError, match="no attribute 'suites'"):
         _ = tasks.suites
+
+
+def test_a_suite_that_has_been_played_can_be_pickled() -> None:
+    suite = load_suite("point-robot")
+    envs = suite.make_vector(2, seed=0)
+    envs.reset()
+    envs.step(np.zeros((2, 2), np.float32))
+    assert pickle.loads(pickle.dumps(suite)).observation_space == suite.observation_space
