@@ -6,7 +6,8 @@ Where a benchmark has published both ends of its own scale (Procgen: a policy th
 can be reached), these are 0 and 1 instead. Each file of returns says for how many paid attempts they are; a trial of
 more or fewer is measured against more or less in proportion. Where that would not be right, as what is learnt in one
 attempt is worth more in the next, a best holds for trials of so many attempts alone, all of them paid and at one
-instance; and where it is known how long attempts can be, for trials that no ``max_steps`` cuts.
+instance; and no return of a file is compared with trials that ``max_steps`` can have cut, except Procgen's, in whose
+protocol that is.
 
 Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with Transformers"
 (the scale); Morad et al. 2023, "POPGym: Benchmarking Partially Observable Reinforcement Learning" and Cobbe et al.
@@ -14,6 +15,7 @@ Source: Grigsby et al. 2024, "AMAGO-2: Breaking the Multi-Task Barrier in Meta-R
 """
 
 import json
+import math
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -69,16 +71,26 @@ def load_reference(task_id: str, *, attempts: int = 1) -> Reference | None:
 
 def reference_of(task: "Task") -> Reference | None:
     """What is known of trials as a task plays them: `load_reference` for its attempts, but without a best where that is
-    of another protocol, and None where ``max_steps`` ends trials before the attempts that returns are of."""
+    of another protocol, and None where ``max_steps`` may end trials before the attempts that returns are of."""
     found = load_reference(task.id, attempts=task.attempts)
     published = _data(f"{_source(task.id)}_best.json")
-    attempt = published.get("attempt_steps", {}).get(task.id)
-    if attempt and task.max_steps and task.max_steps < attempt * (task.warmup_attempts + task.attempts):
+    if not _plays_whole_attempts(task, published):
         return None
     learnt = task.id in published.get("only_trials_of", {})
     if found and learnt and (task.warmup_attempts or (task.attempts > 1 and task.instance == "fresh")):
         return replace(found, best=None, source="", zero=None)
     return found
+
+
+def _plays_whole_attempts(task: "Task", published: dict[str, Any]) -> bool:
+    """Whether ``max_steps`` leaves a trial its attempts; where their length is unknown, it does if the published
+    returns are used for trials that are cut after so many steps."""
+    if task.max_steps is None:
+        return True
+    if (attempt := published.get("attempt_steps", {}).get(task.id)) is not None:
+        return bool(task.max_steps >= attempt * (task.warmup_attempts + task.attempts))
+    cut = task.max_steps >= published.get("trial_steps", math.inf)
+    return cut and task.at_max_steps == "truncate" and not task.warmup_attempts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -191,8 +191,7 @@ def _weights(
     """What the exponential filter counts each action."""
     if config.advantages != "raw":
         group, count = (rows.group, len(rows.sizes)) if config.advantages == "task" else (rows.group * 0, 1)
-        among = agent.rows_of_all(advantage, group)
-        advantage = standardised_by_task(advantage, group, count, (among[0], among[1]))
+        advantage = standardised_by_task(advantage, group, count, agent.rows_of_all(advantage, group))
     return exponential_filter(advantage, config.filter_temperature)
 
 

@@ -1,12 +1,10 @@
 """Actor and critic objectives per row: pure functions of tensors.
 
 Source: Grigsby et al. 2024 (AMAGO-2), "Breaking the Multi-Task Barrier in Meta-Reinforcement Learning with
-Transformers": the four
-combinations of losses that depend on the scale of Q directly (policy gradient, regression) or only indirectly
-(filtered imitation, value
-classification). Filtered imitation is CRR: Wang et al. 2020, "Critic Regularized Regression", Equation 3, with
-f = 1{A > 0}, or with f = exp(A / beta) (Equation 4), which with A from lambda-returns is Peng et al. 2019,
-"Advantage-Weighted Regression", Algorithm 1.
+Transformers": the four combinations of losses that depend on the scale of Q directly (policy gradient, regression) or
+only indirectly (filtered imitation, value classification). Filtered imitation is CRR: Wang et al. 2020, "Critic
+Regularized Regression", Equation 3, with f = 1{A > 0}, or with f = exp(A / beta) (Equation 4), which with A from
+lambda-returns is Peng et al. 2019, "Advantage-Weighted Regression", Algorithm 1.
 Departs: the exponential's advantages are standardised, so that beta has no unit and returns may have any.
 """
 
@@ -37,7 +35,7 @@ def standardised_by_task(
     values: Float[Tensor, "row discount"],
     group: Int[Tensor, " row"],
     num_groups: int,
-    among: tuple[Tensor, Tensor] | None = None,
+    among: tuple[Tensor, ...] | None = None,
 ) -> Float[Tensor, "row discount"]:
     """Values on the scale on which those of each task have mean 0 and deviation 1, discount by discount; 0 where they
     do not differ.

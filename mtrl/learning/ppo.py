@@ -17,7 +17,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Bool
 from torch import Tensor
 
 from conflict.engine.rows import task_rows
@@ -25,7 +24,7 @@ from mtrl.agent.experts.use import use_of
 from mtrl.learning.actor_critic import Rows, TaskLosses, features_of, observe_returns, read_values
 from mtrl.learning.batch import Batch, Estimates
 from mtrl.learning.config import LearningConfig
-from mtrl.learning.objectives import clipped_surrogate, mean_by_task, spread_by_task
+from mtrl.learning.objectives import clipped_surrogate, mean_by_task, spread_by_task, standardised_by_task
 from mtrl.learning.returns import lambda_targets
 
 if TYPE_CHECKING:
@@ -58,16 +57,17 @@ def _values(agent: Agent, features: Tensor, rows: Rows) -> Tensor:
     return values
 
 
-def standardised(thought: Estimates, learnt: Bool[Tensor, "task sequence time"], how: str) -> Estimates:
-    """The same with advantages of mean 0 and deviation 1 over the steps to learn from: of all tasks together ("batch"),
-    of each ("task"), or as they are ("raw")."""
+def standardised(agent: Agent, thought: Estimates, batch: Batch, how: str) -> Estimates:
+    """The same with advantages of mean 0 and deviation 1 over the steps to learn from, those of all processes that
+    train together: of all tasks together ("batch"), of each ("task"), or as they are ("raw")."""
     if how == "raw":
         return thought
-    over = (0, 1, 2) if how == "batch" else (1, 2)
-    count = learnt.sum(over, keepdim=True).clamp_min(1)
-    centred = (thought.advantage - thought.advantage.sum(over, keepdim=True) / count) * learnt
-    deviation = (centred.square().sum(over, keepdim=True) / count).sqrt()
-    return replace(thought, advantage=centred / deviation.clamp_min(1e-8))
+    rows = Rows.of(batch)
+    group, count = (rows.group, len(rows.sizes)) if how == "task" else (rows.group * 0, 1)
+    own = thought.advantage.flatten()[rows.place, None]
+    values = standardised_by_task(own, group, count, agent.rows_of_all(own, group))[:, 0]
+    whole = torch.zeros_like(thought.advantage).flatten().index_copy_(0, rows.place, values)
+    return replace(thought, advantage=whole.view_as(thought.advantage))
 
 
 def ppo_losses(

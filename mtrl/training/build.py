@@ -1,5 +1,7 @@
 """From the configuration to the objects of a run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import numpy as np
@@ -51,7 +53,7 @@ def build_rescaling(config: RunConfig, suite: Suite) -> Rescaling:
 
 
 def build_agent(config: RunConfig, suite: Suite, rescaling: Rescaling) -> Agent:
-    """The network, its weights drawn from the run's seed and nothing else.
+    """The network, its weights drawn from the run's seed and nothing else: not from how many threads there are.
 
     Raises:
         ValueError: the suite holds tasks out for which the agent would have nothing; or the settings do not fit it.
@@ -61,7 +63,7 @@ def build_agent(config: RunConfig, suite: Suite, rescaling: Rescaling) -> Agent:
         raise ValueError(f"head_groups: expected tasks of {config.suite} ({', '.join(sorted(known))}), found {unknown}")
     if held := sorted({task.name for task in suite.held_out} & set(config.sharing.head_groups)):
         raise ValueError(f"head_groups: expected tasks of training, found {held}, which {suite.name} holds out")
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _single_thread():  # an orthogonal matrix's last bits are the threads' doing
         torch.manual_seed(config.loop.seed)
         agent = Agent(
             suite.observation_space,
@@ -81,6 +83,16 @@ def build_agent(config: RunConfig, suite: Suite, rescaling: Rescaling) -> Agent:
             "conditioning, experts routed by task) has nothing for tasks that were not trained: set --unseen-tasks mean"
         )
     return agent.to(config.loop.device)
+
+
+@contextmanager
+def _single_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def build_replay(config: RunConfig, suite: Suite) -> Replay:

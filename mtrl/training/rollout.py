@@ -61,7 +61,6 @@ class Rollout:
             rows += [*self.windows[task], *[None] * (longest - len(self.windows[task]))]
         self.windows = [[] for _ in self.windows]
         whole = self.layout.batch(rows, tasks).to(str(agent.discounts.device))
-        learnt = whole.mask if whole.learnt is None else whole.learnt
         begin_returns(agent, Rows.of(whole))
         pieces = [
             estimates(agent, chosen(whole, part), config) for part in _parts(torch.arange(longest), tasks, minibatches)
@@ -72,7 +71,7 @@ class Rollout:
                 for name in ("log_prob", "target", "advantage")
             }
         )
-        thought = standardised(thought, learnt, config.advantages)
+        thought = standardised(agent, thought, whole, config.advantages)
         for _ in range(epochs):
             orders = torch.from_numpy(np.stack([rng.permutation(longest) for _ in tasks]))
             for part in orders.tensor_split(minibatches, dim=1):

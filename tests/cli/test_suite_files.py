@@ -17,7 +17,7 @@ description: A pair.
 invalid_actions: mask
 tasks:
 - popgym:RepeatFirstEasy
-- {id: gym:CartPole-v1, name: pole, reward_scale: 0.5, max_steps: 40}
+- {id: gym:CartPole-v1, name: pole, reward_scale: 0.5, max_steps: 500}
 """
 BAD = "tasks:\n- popgym:RepeatFirstEazy\n- id: gym:CartPole-v1\n  attempts: 0\n"
 
@@ -82,7 +82,7 @@ def test_a_suite_shows_its_tasks_spaces_padding_protocol_scores_and_speed(call: 
     assert (first["observation"], pole["observation"]) == ({"vector": [4]}, {"vector": [4]})
     assert (first["actions"], pole["actions"], found["num_actions"]) == (4, 2, 4)
     assert found["padding"] == 0 and found["sampling"] == "uniform" and found["continuous"] is False
-    assert (pole["reward_scale"], pole["max_steps"], pole["split"]) == (0.5, 40, "train")
+    assert (pole["reward_scale"], pole["max_steps"], pole["split"]) == (0.5, 500, "train")
     assert first["random"] == pytest.approx(-0.5, abs=0.05) and pole["random"] == pytest.approx(22, abs=2)
     assert first["steps_per_second"] > 100 and pole["steps_per_second"] > 100
     answer = call("suites", good)

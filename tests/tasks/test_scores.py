@@ -43,7 +43,7 @@ def test_a_best_that_is_of_so_many_attempts_holds_for_these_alone() -> None:
         ("mdp:tabular-10x5x10", {"attempts": 10}, True),
         ("mdp:tabular-10x5x10", {"attempts": 10, "instance": "fresh"}, False),
         ("room:dark", {"attempts": 5, "warmup_attempts": 2, "instance": "fresh"}, True),  # of who knows the goal
-        ("popgym:RepeatFirstEasy", {"attempts": 2, "warmup_attempts": 1, "max_steps": 10}, True),
+        ("popgym:RepeatFirstEasy", {"attempts": 2, "warmup_attempts": 1}, True),  # published returns: any attempt's
     ],
 )
 def test_a_best_is_of_a_protocol(name: str, protocol: dict[str, Any], known: bool) -> None:
@@ -57,12 +57,50 @@ def test_a_best_is_of_a_protocol(name: str, protocol: dict[str, Any], known: boo
 
 @pytest.mark.parametrize(
     ("name", "attempts", "warmup", "steps"),
-    [("room:dark", 3, 0, 60), ("room:key-door", 125, 0, 125 * 50), ("point:dense", 2, 1, 60), ("tmaze:30", 1, 0, 31)],
+    [
+        ("room:dark", 3, 0, 60),
+        ("room:key-door", 125, 0, 125 * 50),
+        ("point:dense", 2, 1, 60),
+        ("tmaze:30", 1, 0, 31),
+        ("popgym:RepeatFirstEasy", 4, 0, 4 * 51),
+        ("popgym:AutoencodeEasy", 1, 1, 2 * 103),
+        ("gym:CartPole-v1", 1, 0, 500),
+        ("clash:45", 2, 0, 2),
+        ("procgen:coinrun", 2, 0, 500),  # what the shipped suites play
+    ],
 )
 def test_trials_that_are_cut_are_measured_against_nothing(name: str, attempts: int, warmup: int, steps: int) -> None:
     task = replace(load_suite(name).tasks[0], attempts=attempts, warmup_attempts=warmup)
     assert reference_of(replace(task, max_steps=steps)) == reference_of(task) is not None
     assert reference_of(replace(task, max_steps=steps - 1)) is None
+
+
+@pytest.mark.parametrize(
+    "cut", [{"at_max_steps": "terminate"}, {"warmup_attempts": 1}, {"at_max_steps": "terminate", "attempts": 4}]
+)
+@pytest.mark.parametrize("name", ["procgen:coinrun", "babyai:GoToObj"])
+def test_trials_that_may_be_cut_have_no_score(name: str, cut: dict[str, Any]) -> None:
+    task = load_suite(name).tasks[0]
+    assert reference_of(replace(task, max_steps=2500, **cut)) is None  # how long attempts can be is not on file
+    assert reference_of(replace(task, max_steps=None, attempts=4)) is not None
+
+
+@pytest.mark.parametrize("source", ["popgym", "gym", "clash"])
+def test_attempts_have_at_most_the_steps_that_are_on_file(source: str) -> None:
+    published = _data(f"{source}_best.json")
+    assert set(published["attempt_steps"]) == set(published["tasks"])
+    for name, most in published["attempt_steps"].items():
+        simulator = make_simulator(load_suite(name).tasks[0])
+        told = getattr(simulator.unwrapped, "max_episode_length", simulator.spec and simulator.spec.max_episode_steps)
+        simulator.reset(seed=0)
+        simulator.action_space.seed(0)
+        steps, over = 0, False
+        while not over:
+            _, _, terminated, truncated, _ = simulator.step(simulator.action_space.sample())
+            steps, over = steps + 1, terminated or truncated
+        assert told in (most, None) and steps <= most
+        if told is None:
+            assert steps == most
 
 
 def test_attempts_are_known_to_be_as_long_as_their_simulators_say() -> None:

@@ -130,7 +130,7 @@ def test_advantages_are_brought_to_one_unit_over_the_steps_to_learn_from(how: st
     batch = rollout(agent, learnt=True)
     assert batch.estimates is not None and batch.learnt is not None
     before = batch.estimates.advantage
-    after = standardised(batch.estimates, batch.learnt, how).advantage
+    after = standardised(agent, batch.estimates, batch, how).advantage
     if how == "raw":
         assert torch.equal(after, before)
         return

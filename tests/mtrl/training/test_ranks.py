@@ -19,6 +19,7 @@ from conflict.registry import make_rescaling, make_strategy
 from mtrl.agent.experts.config import ExpertsConfig
 from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.batch import Batch
+from mtrl.learning.ppo import estimates, standardised
 from mtrl.training.config import UpdateConfig
 from mtrl.training.ranks import Ranks
 from mtrl.training.update import Updater
@@ -38,11 +39,14 @@ METHODS = [
     ("cagrad", "none", "two-hot", "filtered", "experts"),
     ("mean", "none", "regression", "weighted", "shared"),
     ("pcgrad", "none", "two-hot", "weighted by task", "shared"),
+    ("mean", "none", "regression", "ppo", "shared"),
+    ("pcgrad", "popart", "two-hot", "ppo by task", "shared"),
 ]
 _WEIGHTED = {"actor": "filtered", "filter": "exponential", "filter_value": "return", "return_lambda": 0.5}
 ACTORS: dict[str, dict[str, Any]] = {
     "weighted": _WEIGHTED,
     "weighted by task": {**_WEIGHTED, "advantages": "task"},
+    "ppo by task": {"actor": "ppo", "advantages": "task"},
 }
 ARCHITECTURES = {
     "shared": {},
@@ -82,6 +86,9 @@ def trained(method: tuple[str, str, str, str, str], given: Batch, ranks: Ranks) 
     config = UpdateConfig(warmup_updates=0, learning_rate=1e-2)
     updater = Updater(model, make_strategy(strategy, 3), scale, ("a", "b", "c"), config, learning, ranks)
     updater._shared = lambda generator: torch.Generator().manual_seed(updater.updates)  # type: ignore[method-assign]
+    if learning.on_policy:
+        thought = estimates(model, given, learning)
+        given = replace(given, estimates=standardised(model, thought, given, learning.advantages))
     for _ in range(UPDATES):
         updater.update(given, torch.Generator().manual_seed(0), measure=strategy == "pcgrad")
     return {name: p.detach().numpy() for name, p in updater.parameters.items()}

@@ -12,19 +12,36 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from mtrl.agent.experts.config import ExpertsConfig
 from mtrl.agent.sharing import SharingConfig
 from mtrl.config import RunConfig, to_json
+from mtrl.training.build import build_agent, build_rescaling
 from mtrl.training.checkpoint import CheckpointError, Checkpoints, read_state
 from mtrl.training.evaluate import evaluate_run
 from mtrl.training.loop import train
 from mtrl.training.snapshot import check_same_run
 from mtrl.training.update import DivergenceError
+from tasks.registry import load_suite
 from tests.mtrl.builders import small_run
 
 ROOT = Path(__file__).parents[3]
+
+
+def test_initial_weights_do_not_depend_on_the_number_of_threads() -> None:
+    suite, threads, found = load_suite("babyai:GoToObj"), torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            config = small_run(suite.name)
+            agent = build_agent(config, suite, build_rescaling(config, suite))
+            assert torch.get_num_threads() == count
+            found.append({name: p.detach().numpy().tobytes() for name, p in agent.named_parameters()})
+    finally:
+        torch.set_num_threads(threads)
+    assert found[0] == found[1]
 
 
 def records(config: RunConfig, out: Path, *, resume: bool = False, most: int | None = None) -> list[dict[str, Any]]:
