@@ -165,8 +165,10 @@ def _adapt(command: Adapt) -> int:
             seed=command.seed,
             greedy=True if command.greedy else None,
         )
-    name = found["suite"] if command.attempts is None else f"{found['suite']}, attempts {command.attempts}"
-    _write(kept, json.dumps({**load_adaptation(kept), name: found}))  # with what others have added meanwhile
+    what = [found["suite"] if command.suite in (None, found["suite"]) else f"{found['suite']} ({command.suite})"]
+    what += [] if command.attempts is None else [f"attempts {command.attempts}"]
+    what += ["greedy"] if found["greedy"] else []
+    _write(kept, json.dumps({**load_adaptation(kept), ", ".join(what): found}))  # with what others added meanwhile
     if command.json:
         print(json.dumps(found, indent=1))
     else:

@@ -46,7 +46,8 @@ class Task:
     A simulator is a `gymnasium.Env` that draws all its randomness from ``reset(seed=...)``. If it has a true attribute
     ``marks_attempts``, it is also told the attempt's number, by ``options={"attempt": 0}`` and so on. It may name its
     actions for people, in a tuple ``action_names``, tell what it drew for the instance (arms' means, a goal) in a tuple
-    of always as many numbers, ``instance``, which the agent never sees, and how long an attempt can be, ``most_steps``.
+    of always as many numbers, ``instance``, which the agent never sees (of a trial, where its attempts have the same),
+    and how long an attempt can be, ``most_steps``.
     """
 
     @property

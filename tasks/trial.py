@@ -260,9 +260,10 @@ class Slot:
         """What the trial came to, on the raw scale; "attempt_returns" are of the attempts that had a step, and "cut"
         tells whether `max_steps` ended the last of them.
 
-        With "instance", what the simulator drew, where it tells that.
+        With "instance", what the simulator drew, where it tells that and all attempts had the same.
         """
-        instance = told(self.simulator, "instance")
+        same = self.last_attempt == 0 or self.task.instance == "same"
+        instance = told(self.simulator, "instance") if same else None
         return {
             "task_id": self.task_id,
             "raw_return": sum(self.attempt_returns[self.task.warmup_attempts :]),

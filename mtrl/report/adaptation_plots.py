@@ -16,6 +16,7 @@ _REFERENCES = (
     " Grey: algorithms that know the family and its prior (python -m baselines.references), as far as they were "
     "measured; in a trial of one attempt, 20 steps or more long, their rewards are averaged over neighbouring steps."
 )
+_CUT = "; hollow: attempts that the trial's max_steps cut"
 _TOLD_APART = " Task: share of trials whose task such a map recognises; dashed: chance."
 
 
@@ -43,7 +44,8 @@ def _chart(suite: str, found: Record, place: int, styles: dict[str, LineStyle]) 
         name="adaptation" if place == 0 else f"adaptation-{place + 1}",
         title=f"Adaptation within a trial: {suite}",
         caption="Score of every attempt (return, where no best return is known) and mean reward of every step of a "
-        "trial (0 after its end), of the newest checkpoint that was looked at; bands: 95% intervals over trials. "
+        "trial (0 after its end), of the newest checkpoint that was looked at; bands: 95% intervals over trials"
+        f"{_CUT if any(map(any, (entry['cut'] for entry in entries))) else ''}. "
         "Memory: R² of a linear map from the memory to the instance (arms' means, a goal), on trials that it was not "
         "fitted to; 1 is all of it, 0 none; thin: of the number that is read best at this step."
         f"{_TOLD_APART if any('told_apart' in found[part] for part in parts) else ''}"
@@ -59,7 +61,11 @@ def _attempts(entries: dict[str, Any], styles: dict[str, LineStyle], *, scored: 
             xs = list(range(1, len(entry["attempts"]) + 1))
             kind = "attempt_score" if scored else "attempt"
             ys, spans = entry[f"{kind}s"], entry[f"{kind}_intervals"]
-            axes.plot(xs, [np.nan if y is None else y for y in ys], **{**styles[task].keywords, "marker": "o"})
+            ys = [np.nan if y is None else y for y in ys]
+            axes.plot(xs, ys, **{**styles[task].keywords, "marker": "o"})
+            cut = [(x, y) for x, y, share in zip(xs, ys, entry["cut"], strict=True) if share]
+            if cut:
+                axes.plot(*zip(*cut, strict=True), "o", color=styles[task].colour, markerfacecolor="white", zorder=3)
             if len(xs) == 1 and spans[0]:
                 axes.plot(xs * 2, spans[0], color=styles[task].colour, linewidth=1.6)
             band(axes, [(x, *span) for x, span in zip(xs, spans, strict=True) if span], styles[task].colour)
@@ -81,12 +87,9 @@ def _attempts(entries: dict[str, Any], styles: dict[str, LineStyle], *, scored: 
 def _rewards(entries: dict[str, Any], styles: dict[str, LineStyle]) -> Callable[[Axes], None]:
     def panel(axes: Axes) -> None:
         for task, entry in entries.items():
-            shares = entry["alive"]
-            ys = np.multiply(entry["rewards"], shares)
-            axes.plot(range(1, len(ys) + 1), ys, linewidth=1.1, **styles[task].keywords)
-            spans = zip(entry["reward_intervals"], shares, strict=True)
-            known = [(x, *(end * share for end in span)) for x, (span, share) in enumerate(spans, start=1) if span]
-            band(axes, known, styles[task].colour)
+            axes.plot(range(1, len(entry["rewards"]) + 1), entry["rewards"], linewidth=1.1, **styles[task].keywords)
+            spans = enumerate(entry["reward_intervals"], start=1)
+            band(axes, [(x, *span) for x, span in spans if span], styles[task].colour)
         axes.set(xlabel="step of the trial", ylabel="reward")
         _references(axes, _references_of(entries), "rewards", {})
         axes.set_xlim(left=0)

@@ -3,7 +3,7 @@
 from html import escape
 
 from mtrl.report.records import Record, RunData
-from mtrl.report.words import ADAPTED_PARTS, ends, gap_sentences, instance_read, number, span
+from mtrl.report.words import ADAPTED_PARTS, attempt_ends, cut_note, gap_sentences, instance_read, number, regrets, span
 
 _HEAD = (
     "task",
@@ -36,28 +36,26 @@ def _table(suite: str, found: Record) -> str:
     rows = []
     for part, words in ADAPTED_PARTS.items():
         for task, entry in found.get(part, {"tasks": {}})["tasks"].items():
-            regret = _ends(entry["regret"]) + ("*" if entry["regret_against"] == "best return" else "")
+            regret = regrets(entry) or "–"
+            if entry["regret_against"] == "best return":
+                regret += "*"
             cells = [
                 words,
                 number(entry["return"]),
                 span(entry["interval"]),
                 number(entry["score"]),
                 span(entry["score_interval"]),
-                _ends(entry["attempts"]),
+                attempt_ends(entry),
                 regret,
                 instance_read(entry) or "–",
                 str(entry["trials"]),
             ]
             rows.append(f"<tr><th>{escape(task)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    sentences = [*filter(None, [cut_note(found)]), *gap_sentences(found)]
     header = "".join(f"<th>{escape(name)}</th>" for name in _HEAD)
     return (
         f"<h3>{escape(suite)}</h3>"
         f'<div class="wide"><table class="tasks"><thead><tr>{header}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
-        f"{''.join(f'<p>{escape(sentence)}</p>' for sentence in gap_sentences(found))}"
+        f"{''.join(f'<p>{escape(sentence)}</p>' for sentence in sentences)}"
     )
-
-
-def _ends(values: list[float | None] | None) -> str:
-    """The first and the last that there is."""
-    return ends([value for value in values or () if value is not None]) or "–"

@@ -100,8 +100,10 @@ def load_adaptation(path: Path) -> dict[str, Record]:
     """
     try:
         found = json.loads(path.read_text()) if path.is_file() else {}
-        if not isinstance(found, dict) or not all(isinstance(one, dict) and "tested" in one for one in found.values()):
-            raise ValueError(f"it holds {type(found).__name__}")
+        if not isinstance(found, dict) or not all(
+            isinstance(one, dict) and {"tested", "greedy"} <= set(one) for one in found.values()
+        ):
+            raise ValueError("it is of another version, or of something else")
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{path}: expected what run.py adapt found, found something else ({error}); delete the file"

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtrl.report.words import ADAPTED_PARTS, ends, gap_sentences, instance_read
+from mtrl.report.words import ADAPTED_PARTS, cut_mark, cut_note, gap_sentences, instance_read, regrets
 
 
 def show_evaluation(result: dict[str, Any]) -> None:
@@ -50,18 +50,17 @@ def show_adaptation(found: dict[str, Any]) -> None:
         named = [f"attempt {n + 1}" for n in shown]
         table = _table(words, "return", "score", *named, "regret", "R²", "trials")
         for task, entry in found[part]["tasks"].items():
-            regret = [value for value in entry["regret"] or () if value is not None]
             table.add_row(
                 Text(task),
                 _with_half(entry["return"], entry["interval"]),
                 number(entry["score"]),
                 *(
-                    _with_half(entry["attempts"][n], entry["attempt_intervals"][n])
+                    _with_half(entry["attempts"][n], entry["attempt_intervals"][n]) + cut_mark(entry["cut"][n])
                     if n < len(entry["attempts"])
                     else ""
                     for n in shown
                 ),
-                ends(regret),
+                regrets(entry),
                 instance_read(entry),
                 str(entry["trials"]),
             )
@@ -71,7 +70,7 @@ def show_adaptation(found: dict[str, Any]) -> None:
         "of the best known return. R²: what a linear map reads of the instance from the memory, first and last "
         "(in brackets: of the number that it reads best, whenever that is)"
     )
-    for sentence in gap_sentences(found):
+    for sentence in (*filter(None, [cut_note(found)]), *gap_sentences(found)):
         console.print(sentence)
 
 

@@ -48,6 +48,38 @@ def instance_read(entry: Record) -> str:
     return f"{ends(known)}{f' ({number(max(best))})' if best else ''}"
 
 
+def regrets(entry: Record) -> str:
+    """Regret of the first and the last attempt that have one, named where these are not the trial's own."""
+    found = [(place, value) for place, value in enumerate(entry["regret"] or (), start=1) if value is not None]
+    shown = ends([value for _, value in found])
+    if not found or (found[0][0], found[-1][0]) == (1, len(entry["regret"])):
+        return shown
+    return f"{shown} (attempt {' → '.join(str(place) for place, _ in (*found[:1], *found[1:][-1:]))})"
+
+
+def cut_mark(share: float) -> str:
+    """What stands behind the return of an attempt that `max_steps` cut in a share of the trials."""
+    return "†" if share else ""
+
+
+def cut_note(found: Record) -> str:
+    """What the mark means, where an attempt of an adaptation has it."""
+    entries = [entry for part in ADAPTED_PARTS if part in found for entry in found[part]["tasks"].values()]
+    if not any(share for entry in entries for share in entry["cut"]):
+        return ""
+    return "†: max_steps cut the attempt, in some trials or all; it has no regret, which is of whole attempts."
+
+
+def attempt_ends(entry: Record) -> str:
+    """Return of the first attempt and of the last that there was."""
+    found = [
+        f"{number(value)}{cut_mark(share)}"
+        for value, share in zip(entry["attempts"], entry["cut"], strict=True)
+        if value is not None
+    ]
+    return " → ".join((*found[:1], *found[1:][-1:]))
+
+
 def ends(values: Sequence[float]) -> str:
     """The first and the last; nothing where there is none."""
     return " → ".join(number(value) for value in (*values[:1], *values[1:][-1:]))

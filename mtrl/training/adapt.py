@@ -68,8 +68,9 @@ def adapt(
         suite: one that the agent can play, see `Suite.for_agent_of`.
         trials: per task, at least 2.
     Returns:
-        {part: {task: entry}} with the parts "trained" (where a suite says which instances are for training), "tested"
-        and "held_out" (where there are any), and "gaps" between them. Entries and gaps: see `mtrl.training.adaptation`.
+        {part: {task: entry}} with the parts "trained" (tasks that training had, on the instances that it drew from,
+        where it left others for testing), "tested" and "held_out" (where there are any), and "gaps" between them.
+        Entries and gaps: see `mtrl.training.adaptation`.
         With more than one task also "told_apart" of the part: time and accuracy of reading from the memory which task
         is played. Where simulators failed "faults", what happened; the trials are others then.
     Raises:
@@ -82,8 +83,8 @@ def adapt(
     places = places_in_training(trained, suite.tasks)
     _refuse_unseen(agent, trained, suite, places)
     parts: dict[str, tuple[Suite, list[int]]] = {}
-    if any(task.test_seeds for task in suite.tasks):
-        parts["trained"] = (dataclasses.replace(suite, held_out=(), like=trained), places)
+    if (met := _as_trained(trained, suite, places)) is not None:
+        parts["trained"] = met
     parts["tested"] = (suite.testing(), places)
     if (held_out := suite.holdout()) is not None:
         parts["held_out"] = (held_out, [agent.num_tasks] * held_out.num_tasks)
@@ -109,6 +110,20 @@ def adapt(
             player.close()
         faults += player.faults
     return {**result, "gaps": gaps(result), **({"faults": faults} if faults else {})}
+
+
+def _as_trained(trained: Suite, suite: Suite, places: Sequence[int]) -> tuple[Suite, list[int]] | None:
+    """The tasks that training had, with the seeds that it drew from, and their places there; None where there are none
+    that it left seeds of for testing."""
+    met = [
+        (dataclasses.replace(task, seeds=trained.tasks[place].seeds, test_seeds=None), place)
+        for task, place in zip(suite.tasks, places, strict=True)
+        if place < trained.num_tasks and trained.tasks[place].test_seeds
+    ]
+    if not met:
+        return None
+    tasks = tuple(task for task, _ in met)
+    return dataclasses.replace(suite, tasks=tasks, held_out=()), [place for _, place in met]
 
 
 def _on_scales_of(trained: Suite, suite: Suite) -> Suite:
@@ -153,6 +168,7 @@ def adapt_run(
     """
     agent, trained, config, state = load_agent(run)
     torch.set_num_threads(1)
+    greedy = config.loop.greedy if greedy is None else greedy
     played = trained if suite in (None, config.suite) else load_suite(suite)
     if attempts is not None:
         played = _with_attempts(played, attempts)
@@ -162,12 +178,19 @@ def adapt_run(
         played,
         trials=trials,
         seed=seed,
-        greedy=config.loop.greedy if greedy is None else greedy,
+        greedy=greedy,
         workers=config.collect.processes(slow=played.slow),
         max_faults=config.collect.max_faults,
         patience=config.collect.patience,
     )
-    return {"suite": played.name, "trained_on": trained.name, "steps": state["steps"], "seed": seed, **found}
+    return {
+        "suite": played.name,
+        "trained_on": trained.name,
+        "steps": state["steps"],
+        "seed": seed,
+        "greedy": greedy,
+        **found,
+    }
 
 
 def _with_attempts(suite: Suite, attempts: int) -> Suite:

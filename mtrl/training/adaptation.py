@@ -69,17 +69,18 @@ def adapted(task: Task, played: Trials) -> dict[str, Any]:
         trial's score), "cut", the share of the trials whose attempt `max_steps` ended, and "regret": what an attempt
         falls short of "regret_against", "instance known" (the mean return of who knows the instance and does the best)
         or "best return" where that was not measured; None for attempts that were cut in some trial;
-        [step] "rewards", "reward_intervals", over the trials that were still played, and "alive", the share of these;
+        [step] "rewards", "reward_intervals", over all trials, 0 after their end, and "alive", the share of the trials
+        that were still played;
         "instance", "time" and R^2 of reading the instance from the memory, where simulators tell it: "r2" on average
         over its numbers, "best_r2" of the one that is read best (a memory that is asked about one state says of an MDP
-        what concerns that one); "references", the "attempts", "attempt_scores" and "rewards" (over all trials, 0
-        after their end) of every algorithm that was measured on the task; "warmup_attempts".
+        what concerns that one); "references", the "attempts", "attempt_scores" and "rewards" of every algorithm that
+        was measured on the task; "warmup_attempts".
         Intervals of 95% by Student's t over trials; None, as means are, where there are too few trials.
     """
     reference = reference_of(task)
     known = reference is not None and reference.best is not None
     of_attempts = [_mean(column) for column in played.attempts.T]
-    of_steps = [_mean(column) for column in played.rewards.T]
+    of_steps = [_mean(column) for column in np.nan_to_num(played.rewards).T]
     bound, against = _bound(task, reference)
     cut = [float((played.cut == attempt).mean()) for attempt in range(len(of_attempts))]
 
@@ -132,23 +133,16 @@ def gaps(parts: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         parts: as `mtrl.training.adapt.adapt` returns them.
     Returns:
-        {from one to the other: {"score", "interval"}}: the second's mean score less the first's, for parts whose tasks
-        all have a known best; 95%, the trials of the two being independent.
+        {from one to the other: {"score", "interval"}}: the second's mean score less the first's, over the tasks of both
+        ("trained" to "tested"), for parts whose tasks all have a known best; 95%, the trials of the two being
+        independent.
     """
-    means = {
-        name: found
-        for name, part in parts.items()
-        if name != "held_out" and (found := _mean_score(part["tasks"])) is not None
-    }
-    for task, entry in parts.get("held_out", {"tasks": {}})["tasks"].items():
-        if (found := _mean_score({task: entry})) is not None:
-            means[f"held out: {task}"] = found
-    pairs = [("trained", "tested"), *(("tested", name) for name in means if name.startswith("held out: "))]
-    return {
-        f"{one} to {other}": _difference(means[one], means[other])
-        for one, other in pairs
-        if one in means and other in means
-    }
+    tasks = {name: parts.get(name, {"tasks": {}})["tasks"] for name in ("trained", "tested", "held_out")}
+    pairs = {"trained to tested": (tasks["trained"], {task: tasks["tested"][task] for task in tasks["trained"]})}
+    for task, entry in tasks["held_out"].items():
+        pairs[f"tested to held out: {task}"] = (tasks["tested"], {task: entry})
+    means = {name: (_mean_score(one), _mean_score(other)) for name, (one, other) in pairs.items()}
+    return {name: _difference(one, other) for name, (one, other) in means.items() if one and other}
 
 
 def _bound(task: Task, reference: Reference | None) -> tuple[float | None, str | None]:
@@ -197,9 +191,9 @@ def _times(steps: int) -> list[int]:
 
 
 def _mean_score(tasks: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Mean and half its interval."""
+    """Mean and half its interval; None without a score of every task."""
     entries = list(tasks.values())
-    if any(entry["score"] is None or entry["score_interval"] is None for entry in entries):
+    if not entries or any(entry["score"] is None or entry["score_interval"] is None for entry in entries):
         return None
     halves = [(entry["score_interval"][1] - entry["score_interval"][0]) / 2 for entry in entries]
     return float(np.mean([entry["score"] for entry in entries])), float(np.hypot.reduce(halves)) / len(entries)

@@ -31,13 +31,32 @@ def test_what_is_measured_is_kept_by_suite_and_reported(call: Call, copied: Path
     kept = json.loads((copied / "adaptation.json").read_text())
     assert list(kept) == ["popgym:RepeatFirstEasy, attempts 2", "popgym:RepeatFirstEasy"]
     assert kept["popgym:RepeatFirstEasy"]["tested"]["tasks"]["RepeatFirstEasy"]["trials"] == 3
-    assert not list(copied.glob("*.new"))
+    assert not list(copied.glob("*.new")) and not any(one["greedy"] for one in kept.values())
     assert call("report", copied).code == 0
     page = (copied / "report.html").read_text()
     assert "Adaptation within a trial: popgym:RepeatFirstEasy" in page
     assert '<h2 id="adapted">Adaptation</h2>' in page and "<h3>popgym:RepeatFirstEasy, attempts 2</h3>" in page
     for figure in ("adaptation", "adaptation-2"):
         assert (copied / "report-figures" / f"{figure}.png").stat().st_size > 5_000
+
+
+def test_results_that_differ_in_what_was_played_do_not_replace_each_other(
+    call: Call, copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.yaml").write_text("name: mine\ntasks: [popgym:RepeatFirstEasy]\n")
+    for more in ((), ("--greedy",), ("--suite", "a/mine.yaml"), ("--suite", "b/mine.yaml", "--attempts", 2)):
+        assert call("adapt", copied, "--trials", 3, *more).code == 0
+    kept = json.loads((copied / "adaptation.json").read_text())
+    assert list(kept) == [
+        "popgym:RepeatFirstEasy",
+        "popgym:RepeatFirstEasy, greedy",
+        "mine (a/mine.yaml)",
+        "mine (b/mine.yaml), attempts 2",
+    ]
+    assert [one["greedy"] for one in kept.values()] == [False, True, False, False]
 
 
 def test_what_another_command_kept_meanwhile_stays(call: Call, copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:

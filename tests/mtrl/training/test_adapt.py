@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from scipy import stats
 
 from mtrl.agent.agent import Agent
 from mtrl.report.adaptation_plots import adaptation_charts
+from mtrl.report.adaptation_table import adaptation_tables
 from mtrl.report.drawing import inline_svg, line_styles, save_picture
 from mtrl.report.records import RunData
+from mtrl.report.tables import show_adaptation
 from mtrl.training.adapt import _with_attempts, adapt
 from mtrl.training.adaptation import Trials, adapted, is_probed
 from mtrl.training.build import build_agent, build_rescaling
@@ -48,8 +51,7 @@ def test_it_is_evaluation_step_by_step(name: str) -> None:
         for task, entry in part["tasks"].items():
             for key in ("return", "interval", "attempts", "trials"):
                 assert entry[key] == pytest.approx(other["tasks"][task][key], rel=1e-5, abs=1e-5)
-            paid = np.multiply(entry["rewards"], entry["alive"]).sum()
-            assert paid == pytest.approx(sum(entry["attempts"]), rel=1e-4, abs=1e-4)
+            assert sum(entry["rewards"]) == pytest.approx(sum(entry["attempts"]), rel=1e-4, abs=1e-4)
             assert entry["alive"][0] == 1.0 and all(np.diff(entry["alive"]) <= 0)
             if other["tasks"][task]["score"] is not None:
                 assert np.mean(entry["attempt_scores"]) == pytest.approx(other["tasks"][task]["score"], abs=1e-4)
@@ -99,6 +101,82 @@ def test_instances_for_training_have_a_part_of_their_own_where_a_suite_parts_the
     assert np.diff(gap["interval"])[0] / 2 == pytest.approx(np.hypot(*halves))
     whole = load_suite("clash")
     assert "trained" not in adapt(untrained(whole), whole, whole, trials=5)
+
+
+def test_only_tasks_that_training_had_are_played_on_its_seeds() -> None:
+    trained, other = load_suite("meta-mix"), load_suite("dark-key-door")
+    trained = trained.subset(["dark", *(name for name in trained.task_names if name != "dark")])
+    agent = untrained(trained)
+    assert "trained" not in adapt(agent, trained, other, trials=3)
+    (dark,) = load_suite("dark-room").tasks
+    mixed = replace(other, tasks=(*other.tasks, replace(dark, seeds=(70, 80), test_seeds=(90, 99))))
+    found = adapt(agent, trained, mixed, trials=3)
+    assert list(found["trained"]["tasks"]) == ["dark"] and list(found["tested"]["tasks"]) == ["key-door", "dark"]
+    (own,) = adapt(agent, trained, replace(mixed, tasks=trained.tasks[:1]), trials=3)["trained"]["tasks"].values()
+    assert found["trained"]["tasks"]["dark"] == own  # on training's seeds, whatever those of the suite are
+    gap = found["gaps"]["trained to tested"]["score"]
+    assert gap == pytest.approx(found["tested"]["tasks"]["dark"]["score"] - own["score"])
+
+
+def trials_of(rewards: Any, attempts: Any, **given: Any) -> Trials:
+    count = len(rewards)
+    return Trials(
+        **{
+            "returns": np.nansum(rewards, axis=1),
+            "attempts": np.array(attempts, np.float64),
+            "rewards": np.array(rewards, np.float64),
+            "cut": np.full(count, -1),
+            "features": np.zeros((count, 2, 3), np.float32),
+            "instances": None,
+            "lengths": np.isfinite(rewards).sum(axis=1),
+            **given,
+        }
+    )
+
+
+def test_a_steps_reward_and_its_interval_are_over_all_trials() -> None:
+    """A trial that has ended pays nothing: that some have is part of what the mean varies by."""
+    rewards = [[1.0, 2.0], [1.0, np.nan], [1.0, np.nan], [1.0, 2.0]]
+    entry = adapted(load_suite("dark-room").tasks[0], trials_of(rewards, np.ones((4, 5))))
+    assert entry["rewards"] == [1.0, 1.0] and entry["alive"] == [1.0, 0.5]
+    half = float(stats.t.ppf(0.975, 3)) * np.std([2.0, 0.0, 0.0, 2.0], ddof=1) / 2
+    assert entry["reward_intervals"] == [[1.0, 1.0], pytest.approx([1.0 - half, 1.0 + half])]
+
+
+def test_attempts_that_were_cut_are_marked_and_regret_says_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    rewards = np.ones((4, 2))
+    whole = trials_of(rewards, [[1.0, 2.0, 3.0, 4.0, 5.0]] * 4)
+    cut = replace(whole, cut=np.array([4, 4, -1, 4]))
+    (task,) = load_suite("dark-room").tasks
+    known = load_known("room:dark")
+    assert known is not None
+    for played, mark, last, named in ((whole, "", 5, ""), (cut, "†", 4, " (attempt 1 → 4)")):
+        found = {"tested": {"tasks": {"dark": adapted(task, played)}}, "gaps": {}, "greedy": False}
+        regret = f"{known - 1:.2f} → {known - last:.2f}{named}"
+        table = adaptation_tables(RunData(name="", settings={}, tasks=["dark"], adaptation={"dark-room": found}))
+        assert f"<td>1.00 → 5.00{mark}</td><td>{regret}</td>" in table
+        show_adaptation(found)
+        shown = capsys.readouterr().out
+        assert regret in shown and f"5.00 ±0.00{mark} " in shown
+        (chart,) = adaptation_charts(
+            RunData(name="", settings={}, tasks=["dark"], adaptation={"dark-room": found}), line_styles(["dark"])
+        )
+        for text in (table, shown):
+            assert ("max_steps cut the attempt" in text) == bool(mark)
+        assert ("hollow: attempts that the trial's max_steps cut" in chart.caption) == bool(mark)
+        axes = Figure().add_subplot()
+        chart.panels[0].draw(axes)
+        hollow = [line for line in axes.get_lines() if line.get_markerfacecolor() == "white"]
+        assert [line.get_xdata().tolist() for line in hollow] == ([[5]] if mark else [])
+
+
+def test_instances_that_change_between_attempts_are_not_asked_of_the_memory() -> None:
+    suite = load_suite("dark-room")
+    fresh = replace(suite, tasks=(replace(suite.tasks[0], instance="fresh"),))
+    agent = untrained(suite)
+    for played, told in ((suite, True), (fresh, False), (_with_attempts(fresh, 1), True)):
+        (entry,) = adapt(agent, suite, played, trials=30)["tested"]["tasks"].values()
+        assert (entry["instance"] is not None) == told
 
 
 def test_references_stand_beside_the_agent() -> None:
