@@ -62,6 +62,13 @@ def _entry(found: Measurement | Played, seconds: float) -> dict[str, Any]:
     return entry | {"return_of_attempt": curves["attempts"], "reward_at_step": curves["steps"]}
 
 
+_PROTOCOL = ("attempts", "warmup_attempts", "instance", "max_steps")
+
+
+def _protocol(task: Task, names: Sequence[str]) -> str:
+    return ", ".join(str(getattr(task, name)) for name in names)
+
+
 def _one_protocol_each(tasks: Sequence[Task]) -> list[Task]:
     """Each task once.
 
@@ -71,10 +78,12 @@ def _one_protocol_each(tasks: Sequence[Task]) -> list[Task]:
     found: dict[str, Task] = {}
     for task in tasks:
         one = found.setdefault(task.id, task)
-        if (one.attempts, one.warmup_attempts, one.max_steps) != (task.attempts, task.warmup_attempts, task.max_steps):
+        unlike = [name for name in _PROTOCOL if getattr(one, name) != getattr(task, name)]
+        if unlike:
             raise ValueError(
-                f"{task.id} comes with {one.attempts} and with {task.attempts} attempts, and results go by its name: "
-                "measure them in two commands, or set --attempts"
+                f"{task.id} comes twice, with other {', '.join(unlike)} "
+                f"({_protocol(one, unlike)} and {_protocol(task, unlike)}), and results go by its name: measure them "
+                f"in two commands{', or set --attempts' if unlike == ['attempts'] else ''}"
             )
     return list(found.values())
 

@@ -72,6 +72,8 @@ class BayesOptimal:
     def _value(self, state: tuple[int, ...], left: int) -> float:
         if left == 0:
             return 0.0
+        if self.num_arms == 1:  # nothing to choose: what is expected of it stays, whatever may be seen
+            return left * float(self._means[state[0]])
         found = self._values.get(state)
         if found is None:
             alike = [arm for arm in range(self.num_arms) if arm == 0 or state[arm] != state[arm - 1]]

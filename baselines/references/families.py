@@ -19,7 +19,7 @@ from baselines.references.reference import Make
 from baselines.references.tabular import Plan, Shape, TabularPolicy, known_values
 from baselines.references.ucrl2 import ucrl2
 from tasks.meta.bandit import Bandit
-from tasks.meta.distributions import Normal
+from tasks.meta.distributions import Arc, Normal
 from tasks.meta.hallway import Hallway
 from tasks.meta.mdp import TabularMDP
 from tasks.meta.point import DiscretePointRobot, PointRobot, Robot
@@ -150,8 +150,10 @@ def _key_door(simulator: KeyDoor, task: Task, seed: int) -> Family:
 def _point(simulator: Robot, task: Task, seed: int) -> Family:
     goals, sparse, discrete = simulator.goals, simulator.sparse, isinstance(simulator, DiscretePointRobot)
     sampler = partial(points.PointSampler, goals=goals, sparse=sparse, discrete=discrete)
-    known = partial(points.known_values, goals, sparse=sparse, discrete=discrete)
-    return Family(references={"posterior-sampling": sampler}, known=known, exact=True)
+    on_arc = isinstance(goals, Arc)
+    count = 40_000 if on_arc else 1_000_000
+    known = partial(points.known_values, goals, sparse=sparse, discrete=discrete, count=count)
+    return Family(references={"posterior-sampling": sampler}, known=known, exact=on_arc)
 
 
 def _hallway(simulator: Hallway, task: Task, seed: int) -> Family:

@@ -53,7 +53,11 @@ def stride(place: Places, goal: Places, *, discrete: bool) -> Places:
 
 
 def known_values(goals: Any, *, sparse: bool, discrete: bool, count: int = 40_000) -> Places:
-    """What an attempt is worth to who knows the goal, for goals evenly spaced over where they are drawn from."""
+    """What an attempt is worth to who knows the goal, for goals evenly spaced over where they are drawn from.
+
+    Of so many goals on an arc the mean is exact to 2e-5, of 1,000,000 in the square to 2e-4 (a move or the radius lies
+    on one side or the other of a whole row of them).
+    """
     goal, _ = candidates(goals, count)
     place, value = np.zeros_like(goal), np.zeros(len(goal))
     for _ in range(STEPS):

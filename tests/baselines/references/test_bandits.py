@@ -71,6 +71,14 @@ def test_the_optimum_of_five_arms_and_ten_pulls_is_the_known_one() -> None:
     assert BayesOptimal(5, 10).value == pytest.approx(6.660, abs=5e-4)
 
 
+def test_a_single_arm_is_worth_its_mean_however_often_it_is_pulled() -> None:
+    optimum = BayesOptimal(1, 800)  # deeper than recursion goes
+    assert optimum.value == pytest.approx(400.0)
+    arms = Arms(2, 1)
+    arms.pulls[:, 0], arms.total[:, 0] = [0, 4], [0, 3]
+    assert optimum(arms, np.random.default_rng(0))[:, 0] == pytest.approx([400.0, 796 * 4 / 6])
+
+
 @pytest.mark.parametrize(("num_arms", "pulls"), [(1, 4), (2, 1), (2, 3), (3, 4)])
 def test_the_optimum_is_that_of_all_histories_and_its_policy_earns_it(num_arms: int, pulls: int) -> None:
     optimum = BayesOptimal(num_arms, pulls)

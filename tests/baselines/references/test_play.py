@@ -11,6 +11,7 @@ import pytest
 from baselines.references.__main__ import main
 from baselines.references.families import family_of
 from baselines.references.play import play
+from tasks.meta.source import Point
 from tasks.registry import load_suite
 from tasks.task import Task
 
@@ -97,4 +98,30 @@ def test_the_command_prints_a_table_with_held_out_tasks(capsys: pytest.CaptureFi
 def test_a_task_in_two_protocols_is_refused_as_results_go_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["dark-room", "room:dark", "--trials", "10"])
-    assert "room:dark comes with 5 and with 1 attempts" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "room:dark comes twice, with other attempts (5 and 1)" in told and "or set --attempts" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("warmup_attempts: 1", "other warmup_attempts (0 and 1)"),
+        ("max_steps: 9", "other max_steps (None and 9)"),
+    ],
+)
+def test_what_differs_between_two_protocols_of_a_task_is_named(
+    change: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "twice.yaml"
+    file.write_text(f"name: twice\ntasks:\n  - room:dark\n  - {{id: room:dark, name: other, {change}}}\n")
+    with pytest.raises(SystemExit):
+        main([str(file), "--trials", "10"])
+    found = capsys.readouterr().err
+    assert told in found and "in two commands" in found and "--attempts" not in found.rpartition("error:")[2]
+
+
+def test_what_is_summed_over_goals_in_the_square_is_not_called_exact() -> None:
+    for goals, exact in (("half-circle", True), ("square", False)):
+        for name in ("dense", "sparse-discrete"):
+            task = Point.task(name, options={"goals": goals})
+            assert family_of(task).exact == exact
