@@ -49,6 +49,17 @@ def test_actors_out_of_step_see_what_a_full_forward_pass_sees(name: str, context
 
 
 @pytest.mark.parametrize("name", list(MEMORIES))
+@pytest.mark.parametrize("context", [24, 512])
+def test_acting_is_a_pass_over_trials_of_several_pieces_and_contexts(name: str, context: int) -> None:
+    length = 2 * linear_attention.PIECE + 44
+    memory, x, time = build(name, context), features(2, length), torch.arange(length).expand(2, length)
+    state = memory.initial_state(2)
+    with torch.no_grad():
+        got = torch.stack([memory.step(x[:, t], time[:, t], state) for t in range(length)], dim=1)
+        torch.testing.assert_close(got, memory(x, time), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", list(MEMORIES))
 def test_no_step_sees_a_later_one(name: str) -> None:
     memory = build(name)
     x = features(2, 12).requires_grad_()

@@ -16,6 +16,7 @@ from mtrl.report.adaptation_table import adaptation_tables
 from mtrl.report.drawing import inline_svg, line_styles, save_picture
 from mtrl.report.records import RunData
 from mtrl.report.tables import show_adaptation
+from mtrl.training import adapt as adapting
 from mtrl.training.adapt import _with_attempts, adapt
 from mtrl.training.adaptation import Trials, adapted, is_probed
 from mtrl.training.build import build_agent, build_rescaling
@@ -281,6 +282,21 @@ def test_what_memories_gave_is_kept_for_few_steps_of_long_trials() -> None:
     assert found[256] < 0.7 and found[0] < 0.5
     best = dict(zip(entry["time"], entry["best_r2"], strict=True))
     assert best[256] > 0.9 and best[0] < 0.5  # one of two numbers is there to be read, at one step
+
+
+def test_beyond_a_bound_no_further_memories_are_kept_and_every_trial_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = load_suite("dark-room")
+    agent, kept = untrained(suite), []
+    monkeypatch.setattr(adapting, "adapted", lambda task, played: kept.append(played) or adapted(task, played))
+    found = []
+    for most in (adapting._PROBED_NUMBERS, 3_000):
+        monkeypatch.setattr(adapting, "_PROBED_NUMBERS", most)
+        found.append(adapt(agent, suite, suite, trials=600)["tested"]["tasks"]["dark"])
+    all_, some = kept[1::2]  # the part of the tested
+    assert len(all_.features) == 600 and len(some.features) == len(some.lengths) == len(some.instances) == 256
+    for key in ("return", "attempts", "rewards", "trials"):
+        assert found[0][key] == found[1][key]
+    assert some.rewards.shape == all_.rewards.shape == (600, 100)
 
 
 @pytest.mark.parametrize("name", ["meta-mix", "dark-room-shift"])

@@ -1,12 +1,13 @@
 """Collecting: what is stored is what happened; exploration and masks do what they say."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from mtrl.agent.agent import Agent
+from mtrl.agent.agent import MEMORIES, Agent
 from mtrl.training.build import build_agent, build_rescaling
 from mtrl.training.collect import Collector
 from mtrl.training.explore import Explorer
@@ -53,6 +54,30 @@ def test_stored_trials_are_what_the_suite_played(suite: str) -> None:
             stored.append(trial)
     assert max(trial.length for trial in stored) > 100
     assert len({trial.task_id for trial in stored}) >= 5
+
+
+@pytest.mark.parametrize("memory", list(MEMORIES))
+def test_actors_remember_of_trials_longer_than_the_context_what_one_pass_over_them_gives(memory: Any) -> None:
+    """Slots begin their trials at other moments: a memory that is not reset, or not cut alike, is told."""
+    config = small_run("popgym-quick")
+    config = dataclasses.replace(config, agent=dataclasses.replace(config.agent, memory=memory, layers=2))
+    suite = load_suite("popgym-quick")
+    agent = build_agent(config, suite, build_rescaling(config, suite))
+    playing = Collector(agent, suite, 4, seed=3, generator=torch.Generator().manual_seed(0))
+    seen: list[torch.Tensor] = []
+    remember = agent.remember
+    agent.remember = lambda *given: seen.append(remember(*given)) or seen[-1]  # type: ignore[method-assign,func-returns-value]
+    found, begun = [], [0] * 4
+    for now in range(260):
+        for slot, trial, _ in playing.step():
+            observation = {key: torch.from_numpy(value)[None] for key, value in trial.observation.items()}
+            with torch.no_grad():
+                expected = agent.encode(observation, torch.tensor([trial.task_id]))[0, :-1]
+            remembered = torch.stack([one[slot] for one in seen[begun[slot] : now + 1]])
+            torch.testing.assert_close(remembered, expected, rtol=1e-4, atol=1e-5)
+            found.append(trial.length)
+            begun[slot] = now + 1
+    assert max(found) >= 200 > 8 * config.agent.context and len(found) > 6 and min(begun) > 0
 
 
 def test_masked_actions_are_never_chosen_not_even_when_exploring() -> None:

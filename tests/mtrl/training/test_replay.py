@@ -1,11 +1,20 @@
 """The replay: compact without loss, bounded, and windows that say truthfully where they end."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
+from mtrl.learning import actor_critic
+from mtrl.learning.actor_critic import task_losses
+from mtrl.training.build import build_agent, build_replay, build_rescaling
+from mtrl.training.collect import Collector
 from mtrl.training.replay import Replay, compact
 from mtrl.training.windows import Layout, Trial
+from tasks.registry import load_suite
+from tests.mtrl.builders import small_run
 
 SHAPES: dict[str, tuple[int, ...]] = {"vector": (5,), "time": ()}
 
@@ -93,6 +102,60 @@ def test_short_trials_are_padded_and_masked() -> None:
     assert batch.terminated.sum(dim=-1).tolist() == [[1, 1], [0, 0]]
     assert batch.observation["vector"].shape == (2, 2, 7, 5)
     assert batch.reward[0, 0, 3:].abs().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("protocol", "length", "bootstraps"),
+    [({}, 9, False), ({"max_steps": 7}, 7, True), ({"max_steps": 7, "at_max_steps": "terminate"}, 7, False)],
+)
+@pytest.mark.parametrize("trace", [0.0, 0.7, 1.0])
+def test_returns_run_over_attempts_from_what_is_paid_to_the_trials_end(
+    trace: float, protocol: dict[str, Any], length: int, bootstraps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the simulator to the critics' targets, as `test_rollout` has it for PPO: the first attempt is not paid, its
+    actions are judged by what follows, and nothing ends between attempts."""
+    suite = load_suite("bandit:gaussian-2x3", attempts=2, invalid_actions="mask")
+    suite = replace(suite, tasks=(replace(suite.tasks[0], warmup_attempts=1, **protocol),))
+    config = small_run(suite.name)
+    learning = replace(config.learning, critic="regression", popart=False, return_lambda=trace, target_ensemble="mean")
+    config = replace(config, learning=learning)
+    agent = build_agent(config, suite, build_rescaling(config, suite))
+    for last in (agent.policy.last, agent.critic.outputs, agent.target_critic.outputs):
+        for parameter in last.parameters():
+            torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
+    playing = Collector(agent, suite, 4, seed=3, generator=torch.Generator().manual_seed(0))
+    memory = build_replay(config, suite)
+    for _ in range(length):
+        for _, ended, _ in playing.step():
+            memory.add(ended)
+    batch = memory.sample([0], 5, length, np.random.default_rng(0))
+    whole = batch.observation["time"][0, :, 0] == 0
+    assert whole.any()
+    found: list[torch.Tensor] = []
+    monkeypatch.setattr(actor_critic, "observe_returns", lambda agent, target, rows: found.append(target))
+    task_losses(agent, batch, learning, torch.Generator().manual_seed(0))
+    targets = iter(found[0].split(batch.mask[0].sum(dim=-1).tolist()))
+    for row, window in enumerate(targets):
+        observation = {key: value[0, row][None] for key, value in batch.observation.items()}
+        with torch.no_grad():
+            features = agent.encode(observation)[0]
+            chances = agent.policy(features, batch.allowed.expand(len(features), -1), None).softmax(dim=-1)
+            of_actions = torch.stack(
+                [
+                    agent.target_critic.of_action(agent.target_critic.features(features), action, None).squeeze(-1)
+                    for action in torch.arange(2)[:, None].expand(-1, len(features))
+                ],
+                dim=-1,
+            ).mean(dim=0)
+        values = (chances * of_actions).sum(dim=-1)
+        expected, last = torch.zeros_like(window), len(window) - 1
+        seen, start = observation["previous_reward"][0, 1:].flatten(), int(observation["time"][0, 0])
+        for t in reversed(range(len(window))):
+            ends = start + t == length - 1 and not bootstraps
+            paid = seen[t] if start + t >= 3 else 0.0
+            ahead = values[t + 1] if t == last else (1 - trace) * values[t + 1] + trace * expected[t + 1]
+            expected[t] = paid + (0.0 if ends else 1.0) * torch.tensor([0.5, 0.9]) * ahead
+        torch.testing.assert_close(window, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_task_without_trials_is_not_offered() -> None:
