@@ -71,10 +71,13 @@ def load_reference(task_id: str, *, attempts: int = 1) -> Reference | None:
 
 def reference_of(task: "Task") -> Reference | None:
     """What is known of trials as a task plays them: `load_reference` for its attempts, but without a best where that is
-    of another protocol, and None where ``max_steps`` may end trials before the attempts that returns are of."""
+    of another protocol, and None where ``max_steps`` may end trials before the attempts that returns are of, or options
+    make other returns of them."""
     found = load_reference(task.id, attempts=task.attempts)
     published = _data(f"{_source(task.id)}_best.json")
-    if not _plays_whole_attempts(task, published):
+    if not _plays_whole_attempts(task, published) or set(task.options) - set(
+        published.get("only_options", task.options)
+    ):
         return None
     learnt = task.id in published.get("only_trials_of", {})
     if found and learnt and (task.warmup_attempts or (task.attempts > 1 and task.instance == "fresh")):

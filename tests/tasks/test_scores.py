@@ -85,6 +85,22 @@ def test_trials_that_may_be_cut_have_no_score(name: str, cut: dict[str, Any]) ->
     assert reference_of(replace(task, max_steps=None, attempts=4)) is not None
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "known"),
+    [
+        ("babyai:GoToObj", {"observation": "image"}, True),
+        ("babyai:GoToObj", {"max_steps": 5}, False),  # the measure of the reward, too
+        ("gym:Acrobot-v1", {"action_repeat": 4, "rescale": True}, True),
+        ("gym:CartPole-v1", {"sutton_barto_reward": True}, False),
+        ("procgen:coinrun", {"use_backgrounds": False}, True),
+    ],
+)
+def test_options_that_make_other_returns_leave_no_score(name: str, options: dict[str, Any], known: bool) -> None:
+    task = load_suite(name).tasks[0]
+    assert reference_of(replace(task, options=options)) == (reference_of(task) if known else None)
+    assert reference_of(task) is not None
+
+
 @pytest.mark.parametrize("source", ["popgym", "gym", "clash"])
 def test_attempts_have_at_most_the_steps_that_are_on_file(source: str) -> None:
     published = _data(f"{source}_best.json")
