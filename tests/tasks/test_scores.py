@@ -119,6 +119,20 @@ def test_attempts_have_at_most_the_steps_that_are_on_file(source: str) -> None:
             assert steps == most
 
 
+@pytest.mark.parametrize(("repeat", "steps"), [(4, 125), (3, 167)])
+def test_an_attempt_has_fewer_steps_where_actions_are_repeated(repeat: int, steps: int) -> None:
+    task = replace(load_suite("gym:Acrobot-v1").tasks[0], options={"action_repeat": repeat})
+    assert reference_of(replace(task, max_steps=steps)) == reference_of(task) is not None
+    assert reference_of(replace(task, max_steps=steps - 1)) is None
+
+
+@pytest.mark.parametrize("suite", ["classic-control", "procgen-quick", "procgen-5", "babyai-quick", "meta-mix"])
+def test_shipped_suites_have_scores(suite: str) -> None:
+    for task in load_suite(suite).tasks:
+        reference = reference_of(task)
+        assert reference is not None and reference.best is not None
+
+
 def test_attempts_are_known_to_be_as_long_as_their_simulators_say() -> None:
     steps = _data("meta_best.json")["attempt_steps"]
     assert set(_data("meta_random.json")["tasks"]) == set(steps) >= set(_data("meta_best.json")["tasks"])
