@@ -92,7 +92,7 @@ def _plays_whole_attempts(task: "Task", published: dict[str, Any]) -> bool:
         return True
     if (attempt := published.get("attempt_steps", {}).get(task.id)) is not None:
         steps = math.ceil(attempt / task.options.get("action_repeat", 1))
-        return task.max_steps >= steps * (task.warmup_attempts + task.attempts)
+        return bool(task.max_steps >= steps * (task.warmup_attempts + task.attempts))
     cut = task.max_steps >= published.get("trial_steps", math.inf)
     return cut and task.at_max_steps == "truncate" and not task.warmup_attempts
 
