@@ -9,6 +9,16 @@ if TYPE_CHECKING:
     from tasks.suite import Suite
 
 
+def decoded_actions(suite: "Suite", actions: NDArray[np.float32], task_id: NDArray[np.int32]) -> NDArray[Any]:
+    """Continuous actions ``[slot, number]`` from -1 to 1 as numbers within the bounds of the slots' simulators.
+
+    In float32 where all simulators take that, else in float64; `tasks.spaces.Continuous.shaped` makes an action of one.
+    """
+    middle, half = suite.action_spans[:, task_id]
+    numbers: NDArray[np.float64] = middle + half * actions
+    return numbers.astype(suite.decoded_type)
+
+
 def checked_actions(suite: "Suite", actions: Any, task_id: NDArray[np.int32]) -> NDArray[Any]:
     """The actions as an array: ``[slot]`` of whole numbers, or ``[slot, number]`` clipped to [-1, 1].
 

@@ -47,7 +47,7 @@ class TrialEnv(gymnasium.Env[Observation, Any]):
         self._slot.check(action)
         if self.suite.continuous:
             action = action.clip(-1.0, 1.0)
-        over = self._slot.step(action)
+        over = self._slot.play(action)
         out = self._buffers
         info = self._info() | {
             "raw_reward": float(out.raw_reward[0]),

@@ -5,10 +5,14 @@ next trial, all of which is told by events.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from numpy.typing import NDArray
+
+from tasks.actions import decoded_actions
 from tasks.buffers import Buffers
 from tasks.trial import Pool, SimulatorError, Slot
 
@@ -59,7 +63,7 @@ class SlotGroup:
     """Slots with some of the rows of the buffers.
 
     Args:
-        indices: the slots' rows.
+        indices: the slots' rows, one after the other.
         fixed: the task that each always plays; None: drawn for every trial.
         tries: times in a row that a trial may fail to begin before the slot gives up; None: the first failure raises.
         busy: one whole number, in which the slot is noted that is being played; ~slot while its next trial begins
@@ -76,7 +80,8 @@ class SlotGroup:
         tries: int | None,
         busy: Any = None,
     ) -> None:
-        self.out, self.pool, self.tries = buffers, Pool(suite), tries
+        self.suite, self.out, self.pool, self.tries = suite, buffers, Pool(suite), tries
+        self.rows = slice(indices[0], indices[-1] + 1)
         self.busy = [0] if busy is None else busy
         self.unprepared: deque[Slot] = deque()
         self.slots = [Slot(suite, buffers, self.pool, i, task) for i, task in zip(indices, fixed, strict=True)]
@@ -98,17 +103,21 @@ class SlotGroup:
             self._begin(slot, events)
         return events
 
-    def step(self, actions: Sequence[Any]) -> list[Event]:
-        """Play an action in every slot.
+    def step(self, actions: NDArray[Any]) -> list[Event]:
+        """Play an action in every slot: ``[slot]``, or ``[slot, number]`` where they are continuous.
 
         Raises:
             SimulatorError: a simulator failed, and the first failure is to raise.
         """
         events: list[Event] = []
-        for slot, action in zip(self.slots, actions, strict=True):
+        decoded: Iterable[Any] = repeat(None, len(self.slots))
+        if self.suite.continuous:  # all slots' at once: number by number it would cost as much as a simulator's step
+            self.out.observation["previous_action"][self.rows] = actions
+            decoded = decoded_actions(self.suite, actions, self.out.next_task_id[self.rows])
+        for slot, action, numbers in zip(self.slots, actions.tolist(), decoded, strict=True):
             self.busy[0] = slot.index
             try:
-                over = slot.step(action)
+                over = slot.step(action, numbers)
             except SimulatorError as fault:
                 if self.tries is None:
                     raise
@@ -162,7 +171,7 @@ class SlotGroup:
                 slot.begin(state.get("task"))
                 self._begun(slot, events)
                 for action in state["actions"]:
-                    slot.step(slot.action_of(action))
+                    slot.play(slot.action_of(action))
             except SimulatorError as fault:
                 if self.tries is None:
                     raise

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.actions import decoded_actions
 from tasks.buffers import Buffers, pack_record, place
 from tasks.draw import Draw, draw_trial, generator_at
 from tasks.flatten import LARGEST, Write
@@ -20,6 +21,7 @@ from tasks.task import VECTOR
 
 if TYPE_CHECKING:
     import gymnasium
+    from numpy.typing import NDArray
 
     from tasks.suite import Suite
 
@@ -76,8 +78,6 @@ class Slot:
         self.seen = {key: array[index, ...] for key, array in buffers.observation.items()}
         self.continuous, self.flagged = suite.continuous, suite.flagged
         self.row = self.seen.get(VECTOR)
-        if suite.continuous:
-            self.previous = memoryview(self.seen["previous_action"])  # type: ignore[arg-type]  # twice as fast as an array
         self.arrays = [self.seen[key] for key in suite.keys]
         self.task_id = -1 if fixed_task is None else fixed_task
         self.writers: dict[int, Write] = {}  # by task
@@ -104,7 +104,8 @@ class Slot:
         interface = self.suite.interfaces[self.task_id]
         self.interface, self.decode, self.num_valid = interface, interface.actions, interface.num_actions
         if interface.continuous is not None:
-            self.decode_numbers = interface.continuous.decode
+            whole = interface.continuous.plain and self.num_valid == self.suite.num_actions
+            self.shaped = None if whole else interface.continuous.shaped
         self.limit = self.num_valid if self.suite.invalid_actions == "mask" else self.suite.num_actions
         self.warmup_attempts = task_.warmup_attempts
         self.last_attempt = task_.warmup_attempts + task_.attempts - 1
@@ -198,21 +199,29 @@ class Slot:
                 f"expected an action from 0 to {self.limit - 1}{also}, got {action}"
             )
 
-    def step(self, action: Any) -> bool:
-        """Play one action that `check` allows: a number, or an array of numbers where actions are continuous.
+    def play(self, action: Any) -> bool:
+        """`step` for one action on its own: a number, or an array of numbers where actions are continuous."""
+        if not self.continuous:
+            return self.step(action)
+        self.seen["previous_action"][:] = action
+        (decoded,) = decoded_actions(self.suite, action[None], np.array([self.task_id], np.int32))
+        return self.step(action.tolist(), decoded)
 
+    def step(self, action: Any, decoded: "NDArray[Any] | None" = None) -> bool:
+        """Play one action that `check` allows.
+
+        Args:
+            action: its number, or a list of numbers where actions are continuous; these are shown by then.
+            decoded: the row of `tasks.actions.decoded_actions`, where they are.
         Returns:
             Whether the trial has ended; its last observation is then in the row.
         Raises:
             SimulatorError: the simulator failed, or gave something that is no observation or no finite reward.
         """
-        if self.continuous:
-            numbers = action.tolist()
-            self.actions.append(numbers)
-            played, previous = self.decode_numbers(numbers), 0
-            self.previous[:] = action
+        self.actions.append(action)
+        if decoded is not None:
+            played, previous = decoded if self.shaped is None else self.shaped(decoded), 0
         else:  # an action that the task does not have is replaced by a random one that it has
-            self.actions.append(action)
             played, previous = self.decode[action if action < self.num_valid else self._replace()], action
             if self.flagged:
                 self.row[-1] = action >= self.num_valid  # type: ignore[index]

@@ -253,8 +253,7 @@ class SuiteVectorEnv(VectorEnv[Arrays, NDArray[Any], NDArray[Any]]):
 
     def _play(self) -> list[Event]:
         if self._group is not None:
-            actions = self._exchange.actions
-            return self._group.step(list(actions.copy()) if self.suite.continuous else actions.tolist())
+            return self._group.step(self._exchange.actions)
         for worker in self._workers:
             worker.send_step()
         return self._events()

@@ -271,13 +271,12 @@ def serve(pipe: Connection, file: BinaryIO) -> None:
         suite, exchange.buffers, indices, fixed, tries=tries, busy=memoryview(exchange.busy[number : number + 1])
     )
     own = slice(indices[0], indices[-1] + 1)
-    whole, asked = suite.continuous, _something_in(pipe)
+    asked = _something_in(pipe)
 
     def answer(command: str, given: tuple[Any, ...]) -> tuple[str, Any]:
         match command:
             case "step":
-                actions = exchange.actions[own]
-                return "events", group.step(list(actions.copy()) if whole else actions.tolist())
+                return "events", group.step(exchange.actions[own])
             case "ping":
                 return "events", []
             case "seed":

@@ -1,5 +1,6 @@
 """Flattening loses nothing, and numbering covers every action once."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,12 @@ import pytest
 from gymnasium import spaces
 from gymnasium.spaces.utils import flatdim, flatten
 
+from tasks.actions import decoded_actions
 from tasks.flatten import flattener
 from tasks.spaces import Interface, Kept, numbered_actions
+from tasks.suite import Suite
+from tasks.task import Task
+from tests.tasks.simulators import Noise
 
 SPACES = [
     spaces.Discrete(5),
@@ -99,16 +104,32 @@ def test_actions_that_are_neither_discrete_nor_a_box_are_refused() -> None:
 
 
 def test_continuous_actions_span_the_simulators_bounds() -> None:
-    space = spaces.Box(np.array([[-2.0, 0.0]], np.float32), np.array([[2.0, 10.0]], np.float32))
-    continuous = Interface(spaces.Discrete(2), space).continuous
-    assert continuous is not None and continuous.size == 2
-    for given, expected in (
-        ([-1, -1, 9], [[-2, 0]]),
-        ([1, 1, 0], [[2, 10]]),
-        ([0, 0, 0], [[0, 5]]),
-    ):
-        played = continuous.decode(np.array(given, np.float32))
-        assert played.dtype == np.float32 and played.tolist() == expected
+    """Whatever the other tasks' shapes and types are."""
+    boxes = (
+        spaces.Box(np.array([[-2.0, 0.0]], np.float32), np.array([[2.0, 10.0]], np.float32)),
+        spaces.Box(-4.0, 4.0, (3,), np.float32),
+        spaces.Box(0.0, 1.0, (), np.float64),
+    )
+    kinds: list[tuple[tuple[int, ...], Any]] = [((0,), np.float32), ((1,), np.float32), ((0, 1, 2), np.float64)]
+    for chosen, kind in kinds:
+        tasks = tuple(
+            Task(name=str(k), id=f"lever:{k}", make=partial(Noise, spaces.Discrete(2), boxes[k])) for k in chosen
+        )
+        suite = Suite(name="levers", tasks=tasks)
+        given = np.array([[-1, -1, 1], [1, 1, 0], [0, 0, 0.5]], np.float32)[:, : suite.num_actions]
+        for place, k in enumerate(chosen):
+            decoded = decoded_actions(suite, given, np.full(3, place, np.int32))
+            assert decoded.dtype == kind
+            continuous = suite.interfaces[place].continuous
+            assert continuous is not None and continuous.plain == (k == 1)
+            expected = [
+                [[[-2, 0]], [[2, 10]], [[0, 5]]],
+                [[-4, -4, 4], [4, 4, 0], [0, 0, 2]],
+                [0, 1, 0.5],
+            ][k]
+            for row, wanted in zip(decoded, expected, strict=True):
+                action = continuous.shaped(row)
+                assert action.dtype == boxes[k].dtype and action.tolist() == wanted
 
 
 def test_continuous_actions_without_bounds_are_refused() -> None:
