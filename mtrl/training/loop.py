@@ -179,6 +179,8 @@ class Run:
         torch.set_num_threads(1)
         config = self.config.collect
         self.collector.explorer.share = 0.0 if self.rollout else config.exploration(self.steps)
+        if self.rollout:
+            self.rollout.clear()  # of an update that was left out: no task was played in every process
         for _ in range(config.rollout_length if self.rollout else config.steps_per_update // config.slots):
             for _, trial, summary in self.collector.step():
                 if self.rollout:

@@ -35,6 +35,10 @@ class Rollout:
         if fresh:
             self.windows[trial.task_id] += cut(trial, fresh, self.context)
 
+    def clear(self) -> None:
+        """Forget what was played."""
+        self.windows = [[] for _ in self.windows]
+
     def tasks(self) -> list[int]:
         """Tasks of which there is something."""
         return [task for task, windows in enumerate(self.windows) if windows]
@@ -59,7 +63,7 @@ class Rollout:
         rows: list[Window | None] = []
         for task in tasks:
             rows += [*self.windows[task], *[None] * (longest - len(self.windows[task]))]
-        self.windows = [[] for _ in self.windows]
+        self.clear()
         whole = self.layout.batch(rows, tasks).to(str(agent.discounts.device))
         begin_returns(agent, Rows.of(whole))
         pieces = [

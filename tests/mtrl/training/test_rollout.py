@@ -181,6 +181,19 @@ def test_returns_run_over_attempts_from_what_is_paid_to_the_trials_end(
     torch.testing.assert_close(batch.estimates.target[0], batch.reward[0, ..., None] + following, atol=1e-5, rtol=1e-5)
 
 
+def test_nothing_is_learnt_from_an_earlier_policys_rollout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that have no task in common leave an update out."""
+    run = Run(replace(config(), suite="popgym:RepeatFirstEasy"), tmp_path)
+    monkeypatch.setattr(run.ranks, "everywhere", torch.zeros_like)
+    assert not run._present()
+    assert run.rollout is not None
+    for _ in range(3):
+        run._collect()
+        learnt = sum(window.steps - window.remembered for windows in run.rollout.windows for window in windows)
+        assert learnt == run.config.collect.slots * run.config.collect.rollout_length
+    run.collector.close()
+
+
 def test_all_processes_make_as_many_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of them may have fewer windows than there are to be minibatches."""
     run = Run(replace(config(), suite="popgym:RepeatFirstEasy"), tmp_path)
