@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         command = parse(sys.argv[1:] if argv is None else argv)
         check(command)
+    except BrokenPipeError:  # of the help
+        return _seen_enough()
     except MistakeError as mistake:
         print(f"run.py: {mistake}", file=sys.stderr)
         return 2
@@ -47,9 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     before = signal.signal(signal.SIGTERM, _terminated) if main_thread else None
     try:
         return carry_out(command)
-    except BrokenPipeError:  # whoever reads the output has seen enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except BrokenPipeError:
+        return _seen_enough()
     except Exception as error:
         # Anything else is a fault of the program, and its traceback is wanted.
         if os.environ.get("MTRL_TRACEBACK") or not _is_expected(error):
@@ -66,6 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _terminated(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
+
+
+def _seen_enough() -> int:
+    """The exit code when whoever reads the output has closed it, as `head` does."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def carry_out(command: Command) -> int:
@@ -165,7 +172,7 @@ def _adapt(command: Adapt) -> int:
             seed=command.seed,
             greedy=True if command.greedy else None,
         )
-    what = [found["suite"] if command.suite in (None, found["suite"]) else f"{found['suite']} ({command.suite})"]
+    what = [found["suite"]]
     what += [] if command.attempts is None else [f"attempts {command.attempts}"]
     what += ["greedy"] if found["greedy"] else []
     _write(kept, json.dumps({**load_adaptation(kept), ", ".join(what): found}))  # with what others added meanwhile

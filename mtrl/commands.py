@@ -19,7 +19,7 @@ from mtrl.config import RunConfig, from_json
 from mtrl.flags import rules
 from mtrl.presets import preset
 from mtrl.study.commands import Compare, Stress
-from tasks.registry import SOURCES, SUITES
+from tasks.registry import SOURCES, SUITES, found_again
 
 
 class MistakeError(Exception):
@@ -55,9 +55,7 @@ class Train:
         Raises:
             ValueError: settings that do not go together.
         """
-        # A file is found again from any folder.
-        suite = str(Path(self.suite).resolve()) if self.suite.endswith((".yaml", ".yml")) else self.suite
-        return RunConfig(suite=suite, **vars(self.settings))
+        return RunConfig(suite=found_again(self.suite), **vars(self.settings))
 
     @property
     def folder(self) -> Path:
@@ -102,7 +100,8 @@ class Adapt:
     suite: str | None = None
     """Suite, task or suite file; default: the run's own, played as the run did."""
     attempts: int | None = None
-    """Paid attempts in a trial; default: as the suite says."""
+    """Paid attempts in a trial, each with as many steps as before (a fixed horizon stays); default: as the suite
+    says."""
     trials: int = 500
     """Trials per task, at least 2."""
     seed: int = 0

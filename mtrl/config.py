@@ -30,7 +30,7 @@ class RunConfig:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
-        if self.loop.steps <= self.collect.start_steps:
+        if not self.learning.on_policy and self.loop.steps <= self.collect.start_steps:
             raise ValueError(
                 f"steps {self.loop.steps} must exceed start_steps {self.collect.start_steps}, "
                 "after which the first update comes; lower start_steps for a short run"

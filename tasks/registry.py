@@ -59,6 +59,11 @@ SOURCES: dict[str, str] = {
 ``names()``, ``slow`` (whether its simulators are worth a process of their own) and ``extra`` (what to install)."""
 
 
+def found_again(name: str) -> str:
+    """A suite's name as it is found from any folder: of a file, its whole path."""
+    return str(Path(name).resolve()) if name.endswith((".yaml", ".yml")) else name
+
+
 def load_suite(
     name: str,
     *,

@@ -34,8 +34,8 @@ class Reference:
 
     random: float
     """Mean return of the random policy, measured by ``python -m baselines.random_policy``."""
-    random_interval: tuple[float, float]
-    """95% interval of that mean."""
+    random_interval: tuple[float, float] | None
+    """95% interval of that mean; None: it was measured with other options than the task's, which change it."""
     best: float | None
     """Best return, published or of a scripted expert; None: unknown for trials of so many attempts."""
     source: str
@@ -79,6 +79,8 @@ def reference_of(task: "Task") -> Reference | None:
         published.get("only_options", task.options)
     ):
         return None
+    if found and task.options.get("action_repeat", 1) != 1:
+        found = replace(found, random_interval=None)  # at random actions that are held get further
     learnt = task.id in published.get("only_trials_of", {})
     if found and learnt and (task.warmup_attempts or (task.attempts > 1 and task.instance == "fresh")):
         return replace(found, best=None, source="", zero=None)
@@ -86,15 +88,15 @@ def reference_of(task: "Task") -> Reference | None:
 
 
 def _plays_whole_attempts(task: "Task", published: dict[str, Any]) -> bool:
-    """Whether ``max_steps`` leaves a trial its attempts; where their length is unknown, it does if the published
-    returns are used for trials that are cut after so many steps."""
+    """Whether ``max_steps`` leaves a trial its attempts; where their length is unknown, whether the published returns
+    are used for trials that are cut after so many steps."""
     if task.max_steps is None:
         return True
     if (attempt := published.get("attempt_steps", {}).get(task.id)) is not None:
         steps = math.ceil(attempt / task.options.get("action_repeat", 1))
         return bool(task.max_steps >= steps * (task.warmup_attempts + task.attempts))
-    cut = task.max_steps >= published.get("trial_steps", math.inf)
-    return cut and task.at_max_steps == "truncate" and not task.warmup_attempts
+    long = bool(task.max_steps >= published.get("cut_attempt_steps", math.inf) * task.attempts)
+    return long and task.at_max_steps == "truncate" and not task.warmup_attempts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,7 +83,7 @@ def _bandit(simulator: Bandit, task: Task, seed: int) -> Family:
         indices["epsilon-greedy"] = epsilon_greedy.gaussian(scale, 0.05)
     else:
         belief = Belief(simulator.distribution)
-        if bayes_optimal.count_states(arms, pulls - 1) <= bayes_optimal.MOST_STATES:
+        if arms == 1 or bayes_optimal.count_states(arms, pulls - 1) <= bayes_optimal.MOST_STATES:
             indices["bayes-optimal"] = bayes_optimal.BayesOptimal(arms, pulls, belief)
         indices["gittins"] = gittins.gittins(pulls, gittins.tuned_discount(pulls), belief)
         indices["thompson"] = thompson.bernoulli(belief)

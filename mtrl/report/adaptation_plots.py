@@ -10,13 +10,14 @@ from matplotlib.ticker import MaxNLocator
 from mtrl.report.drawing import DASHES, INK, MUTED, Chart, LineStyle, Panel
 from mtrl.report.marks import band, end_labels, level
 from mtrl.report.records import Record, RunData
-from mtrl.report.words import ADAPTED_PARTS
+from mtrl.report.words import ADAPTED_PARTS, was_cut
 
 _REFERENCES = (
     " Grey: algorithms that know the family and its prior (python -m baselines.references), as far as they were "
     "measured; in a trial of one attempt, 20 steps or more long, their rewards are averaged over neighbouring steps."
 )
-_CUT = "; hollow: attempts that the trial's max_steps cut"
+_CUT = "; hollow: attempts that max_steps cut in some trials or came before, of those that began"
+_UNPAID = "; left of the dotted line attempts are not paid"
 _TOLD_APART = " Task: share of trials whose task such a map recognises; dashed: chance."
 
 
@@ -45,7 +46,8 @@ def _chart(suite: str, found: Record, place: int, styles: dict[str, LineStyle]) 
         title=f"Adaptation within a trial: {suite}",
         caption="Score of every attempt (return, where no best return is known) and mean reward of every step of a "
         "trial (0 after its end), of the newest checkpoint that was looked at; bands: 95% intervals over trials"
-        f"{_CUT if any(map(any, (entry['cut'] for entry in entries))) else ''}. "
+        f"{_CUT if any(was_cut(one, place) for one in entries for place in range(len(one['cut']))) else ''}"
+        f"{_UNPAID if any(one['warmup_attempts'] for one in entries) else ''}. "
         "Memory: R² of a linear map from the memory to the instance (arms' means, a goal), on trials that it was not "
         "fitted to; 1 is all of it, 0 none; thin: of the number that is read best at this step."
         f"{_TOLD_APART if any('told_apart' in found[part] for part in parts) else ''}"
@@ -63,9 +65,11 @@ def _attempts(entries: dict[str, Any], styles: dict[str, LineStyle], *, scored: 
             ys, spans = entry[f"{kind}s"], entry[f"{kind}_intervals"]
             ys = [np.nan if y is None else y for y in ys]
             axes.plot(xs, ys, **{**styles[task].keywords, "marker": "o"})
-            cut = [(x, y) for x, y, share in zip(xs, ys, entry["cut"], strict=True) if share]
+            cut = [(x, y) for x, y in zip(xs, ys, strict=True) if was_cut(entry, x - 1)]
             if cut:
                 axes.plot(*zip(*cut, strict=True), "o", color=styles[task].colour, markerfacecolor="white", zorder=3)
+        for unpaid in {entry["warmup_attempts"] for entry in entries.values()} - {0}:
+            axes.axvline(unpaid + 0.5, color=MUTED, linewidth=0.9, linestyle=":", zorder=1.5)
             if len(xs) == 1 and spans[0]:
                 axes.plot(xs * 2, spans[0], color=styles[task].colour, linewidth=1.6)
             band(axes, [(x, *span) for x, span in zip(xs, spans, strict=True) if span], styles[task].colour)

@@ -42,6 +42,8 @@ class RunData:
     """The newest: of a later `run.py evaluate`, or the last one of training."""
     adaptation: dict[str, Record] = field(default_factory=dict)
     """Suite -> the newest result of `run.py adapt` on it."""
+    outdated: tuple[str, ...] = ()
+    """Suites on which an older version measured adaptation, with other words for it."""
     last: Record = field(default_factory=dict)
     """The last record of all, whose steps, updates and seconds say how far the run is."""
 
@@ -75,19 +77,20 @@ def load_run(folder: Path) -> RunData:
     for record in records:
         kinds.setdefault(record["kind"], []).append(record)
     evaluations = kinds.get("evaluation", [])
-    tasks = _tasks(kinds)
+    tasks, adaptation = _tasks(kinds), load_adaptation(folder / ADAPTATION)
     return RunData(
         name=folder.resolve().name,
         settings=settings,
         tasks=tasks,
-        references=_references(settings.get("suite", ""), tasks),
+        references=_references(settings, tasks),
         start=kinds.get("start", [{}])[0],
         updates=kinds.get("update", []),
         collected=kinds.get("collect", []),
         conflicts=kinds.get("conflict", []),
         evaluations=evaluations,
         evaluation=_newest(folder / EVALUATION, evaluations),
-        adaptation=load_adaptation(folder / ADAPTATION),
+        adaptation={suite: found for suite, found in adaptation.items() if "greedy" in found},
+        outdated=tuple(suite for suite, found in adaptation.items() if "greedy" not in found),
         last=records[-1] if records else {},
     )
 
@@ -100,10 +103,8 @@ def load_adaptation(path: Path) -> dict[str, Record]:
     """
     try:
         found = json.loads(path.read_text()) if path.is_file() else {}
-        if not isinstance(found, dict) or not all(
-            isinstance(one, dict) and {"tested", "greedy"} <= set(one) for one in found.values()
-        ):
-            raise ValueError("it is of another version, or of something else")
+        if not isinstance(found, dict) or not all(isinstance(one, dict) and "tested" in one for one in found.values()):
+            raise ValueError(f"it holds {type(found).__name__}")
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{path}: expected what run.py adapt found, found something else ({error}); delete the file"
@@ -165,10 +166,12 @@ def _tasks(kinds: dict[str, list[Record]]) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def _references(suite: str, tasks: list[str]) -> dict[str, Reference | None]:
+def _references(settings: dict[str, Any], tasks: list[str]) -> dict[str, Reference | None]:
+    """For trials as the run plays them."""
     try:
-        known = {task.name: reference_of(task) for task in load_suite(suite).all_tasks}
-    except (ValueError, ImportError):
+        suite = load_suite(settings.get("suite", ""), **settings.get("play", {}))
+        known = {task.name: reference_of(task) for task in suite.all_tasks}
+    except (ValueError, ImportError, OSError):
         known = {}
     return dict.fromkeys(tasks) | known
 

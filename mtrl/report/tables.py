@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtrl.report.words import ADAPTED_PARTS, cut_mark, cut_note, gap_sentences, instance_read, regrets
+from mtrl.report.words import ADAPTED_PARTS, attempt_return, gap_sentences, instance_read, mark_notes, regrets
 
 
 def show_evaluation(result: dict[str, Any]) -> None:
@@ -41,41 +41,44 @@ def _results(result: dict[str, Any]) -> Table:
 
 def show_adaptation(found: dict[str, Any]) -> None:
     """Return, score and regret, and the return of every attempt, for each part of a suite."""
-    console = _console()
+    console, marked = _console(), []
     for part, words in ADAPTED_PARTS.items():
         if part not in found:
             continue
-        attempts = max(len(entry["attempts"]) for entry in found[part]["tasks"].values())
-        shown = sorted({*range(min(3, attempts)), attempts - 1})
+        entries = found[part]["tasks"].values()
+        last = max(n for entry in entries for n, value in enumerate(entry["attempts"]) if value is not None)
+        shown = sorted({*range(min(3, last + 1)), last})
         named = [f"attempt {n + 1}" for n in shown]
         table = _table(words, "return", "score", *named, "regret", "R²", "trials")
         for task, entry in found[part]["tasks"].items():
+            attempts = [
+                _with_half(attempt_return(entry, n), entry["attempt_intervals"][n])
+                if n < len(entry["attempts"])
+                else ""
+                for n in shown
+            ]
+            marked += attempts
             table.add_row(
                 Text(task),
-                _with_half(entry["return"], entry["interval"]),
+                _with_half(number(entry["return"]), entry["interval"]),
                 number(entry["score"]),
-                *(
-                    _with_half(entry["attempts"][n], entry["attempt_intervals"][n]) + cut_mark(entry["cut"][n])
-                    if n < len(entry["attempts"])
-                    else ""
-                    for n in shown
-                ),
+                *attempts,
                 regrets(entry),
                 instance_read(entry),
                 str(entry["trials"]),
             )
         console.print(table)
     console.print(
-        "Returns are raw, ±: 95%. Regret: what the first and the last attempt fall short of who knows the instance, or "
-        "of the best known return. R²: what a linear map reads of the instance from the memory, first and last "
-        "(in brackets: of the number that it reads best, whenever that is)"
+        "Returns are raw, ±: 95%. Regret: what the first and the last paid attempt fall short of who knows the "
+        "instance, or of the best known return. R²: what a linear map reads of the instance from the memory, first and "
+        "last (in brackets: of the number that it reads best, whenever that is)"
     )
-    for sentence in (*filter(None, [cut_note(found)]), *gap_sentences(found)):
+    for sentence in (*mark_notes("".join(marked)), *gap_sentences(found)):
         console.print(sentence)
 
 
-def _with_half(value: float | None, interval: list[float] | None) -> str:
-    return number(value) if interval is None else f"{number(value)} ±{number((interval[1] - interval[0]) / 2)}"
+def _with_half(value: str, interval: list[float] | None) -> str:
+    return value if interval is None else f"{value} ±{number((interval[1] - interval[0]) / 2)}"
 
 
 def show_suites(found: dict[str, Any]) -> None:

@@ -15,6 +15,14 @@ ADAPTED_PARTS = {
 """Parts of an adaptation, as tables and reports call them."""
 
 
+_UNPAID, _CUT = "°", "†"
+_MARKS = {
+    _UNPAID: f"{_UNPAID}: not paid.",
+    _CUT: f"{_CUT}: max_steps cut the attempt in some trials or came before it; the mean is of those that it began in, "
+    "and there is no regret, which is of whole attempts.",
+}
+
+
 def summary(run: RunData) -> list[str]:
     """The report's opening, a sentence or two a paragraph."""
     return [*_progress(run), *_score(run), *_verdicts(run), *_conflict(run)]
@@ -48,36 +56,39 @@ def instance_read(entry: Record) -> str:
     return f"{ends(known)}{f' ({number(max(best))})' if best else ''}"
 
 
-def regrets(entry: Record) -> str:
-    """Regret of the first and the last attempt that have one, named where these are not the trial's own."""
-    found = [(place, value) for place, value in enumerate(entry["regret"] or (), start=1) if value is not None]
-    shown = ends([value for _, value in found])
-    if not found or (found[0][0], found[-1][0]) == (1, len(entry["regret"])):
-        return shown
-    return f"{shown} (attempt {' → '.join(str(place) for place, _ in (*found[:1], *found[1:][-1:]))})"
+def attempt_return(entry: Record, place: int) -> str:
+    """Mean return of an attempt of an adaptation, with the marks that `mark_notes` explains."""
+    value = entry["attempts"][place]
+    if value is None:
+        return number(None)
+    return f"{number(value)}{_UNPAID * (place < entry['warmup_attempts'])}{_CUT * was_cut(entry, place)}"
 
 
-def cut_mark(share: float) -> str:
-    """What stands behind the return of an attempt that `max_steps` cut in a share of the trials."""
-    return "†" if share else ""
+def was_cut(entry: Record, place: int) -> bool:
+    """Whether some trials' `max_steps` left them a part of an attempt, or nothing of it."""
+    return bool(entry["cut"][place] > 0 or entry["reached"][place] < 1)
 
 
-def cut_note(found: Record) -> str:
-    """What the mark means, where an attempt of an adaptation has it."""
-    entries = [entry for part in ADAPTED_PARTS if part in found for entry in found[part]["tasks"].values()]
-    if not any(share for entry in entries for share in entry["cut"]):
-        return ""
-    return "†: max_steps cut the attempt, in some trials or all; it has no regret, which is of whole attempts."
+def mark_notes(shown: str) -> list[str]:
+    """What the marks mean that there are."""
+    return [note for mark, note in _MARKS.items() if mark in shown]
 
 
 def attempt_ends(entry: Record) -> str:
-    """Return of the first attempt and of the last that there was."""
-    found = [
-        f"{number(value)}{cut_mark(share)}"
-        for value, share in zip(entry["attempts"], entry["cut"], strict=True)
-        if value is not None
-    ]
-    return " → ".join((*found[:1], *found[1:][-1:]))
+    """Return of the first paid attempt and of the last that there was."""
+    there = [place for place, value in enumerate(entry["attempts"]) if value is not None]
+    paid = [place for place in there if place >= entry["warmup_attempts"]] or there
+    return " → ".join(attempt_return(entry, place) for place in (*paid[:1], *paid[1:][-1:]))
+
+
+def regrets(entry: Record) -> str:
+    """Regret of the first and the last paid attempt that have one, named where these are not the trial's own."""
+    values, first = entry["regret"] or (), entry["warmup_attempts"]
+    places = [place for place, value in enumerate(values) if value is not None and place >= first]
+    shown = ends([values[place] for place in places])
+    if not places or (places[0], places[-1]) == (first, len(values) - 1):
+        return shown
+    return f"{shown} (attempt {' → '.join(str(place + 1) for place in (*places[:1], *places[1:][-1:]))})"
 
 
 def ends(values: Sequence[float]) -> str:

@@ -28,6 +28,7 @@ from mtrl.study.file import (
 )
 from mtrl.study.methods import STANDARD, find_method
 from mtrl.study.study import Study
+from tasks.registry import found_again
 
 _BESIDE_A_FILE = ("out", "executor", "workers", "address", "gpus", "slurm", "retry_failed", "dry_run")
 """Flags that say where a study runs and is kept, not what it is."""
@@ -95,7 +96,7 @@ class Compare:
                     "give all flags"
                 )
             return load_study(Path(self.study))
-        suite = str(Path(self.study).resolve()) if self.study.endswith((".yaml", ".yml")) else self.study
+        suite = found_again(self.study)
         return Study(
             suite=suite,
             methods=tuple(find_method(name) for name in _names(self.methods) or STANDARD),

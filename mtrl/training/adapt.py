@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mtrl.agent.agent import Agent
 from mtrl.training.adaptation import Trials, adapted, gaps, is_probed, tasks_told_apart
-from mtrl.training.evaluate import HELD_OUT, by_attempt, load_agent
+from mtrl.training.evaluate import by_attempt, load_agent, seed_of
 from mtrl.training.play import Player, places_in_training
-from tasks.registry import load_suite
+from tasks.registry import found_again, load_suite
 from tasks.suite import Suite
 from tasks.task import Task
 
@@ -95,8 +95,8 @@ def adapt(
             agent,
             dataclasses.replace(part, like=trained),
             min(trials, _MOST_SLOTS),
-            seed=HELD_OUT + seed,
-            generator=_generator(agent, seed),
+            seed=seed_of(part.tasks[0], seed),
+            generator=_generator(agent, part.tasks[0], seed),
             task_of_slot=[0] * min(trials, _MOST_SLOTS),
             greedy=greedy,
             workers=workers,
@@ -159,7 +159,8 @@ def adapt_run(
     """`adapt` for the newest checkpoint of a run's folder.
 
     Args:
-        suite: name of a suite; None: the run's own. The run's own is played as the run did, with its protocol.
+        suite: name of a suite, or its file; None: the run's own. The run's own is played as the run did, with its
+            protocol.
         attempts: paid attempts a trial; None: as the suite says.
         greedy: None: as the run's settings say.
     Raises:
@@ -169,7 +170,8 @@ def adapt_run(
     agent, trained, config, state = load_agent(run)
     torch.set_num_threads(1)
     greedy = config.loop.greedy if greedy is None else greedy
-    played = trained if suite in (None, config.suite) else load_suite(suite)
+    suite = found_again(suite or config.suite)
+    played = trained if suite == config.suite else load_suite(suite)
     if attempts is not None:
         played = _with_attempts(played, attempts)
     found = adapt(
@@ -183,8 +185,9 @@ def adapt_run(
         max_faults=config.collect.max_faults,
         patience=config.collect.patience,
     )
+    file = Path(suite).name if suite == config.suite else suite  # which may call itself what it likes
     return {
-        "suite": played.name,
+        "suite": played.name if suite == played.name else f"{played.name} ({file})",
         "trained_on": trained.name,
         "steps": state["steps"],
         "seed": seed,
@@ -194,15 +197,16 @@ def adapt_run(
 
 
 def _with_attempts(suite: Suite, attempts: int) -> Suite:
-    """The suite with other attempts a trial, and as many steps for each as before."""
+    """The suite with other attempts a trial, and as many steps for each as before; where trials are of a fixed horizon,
+    it stays."""
 
     def changed(tasks: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(
             dataclasses.replace(
                 task,
                 attempts=attempts,
-                max_steps=None
-                if task.max_steps is None
+                max_steps=task.max_steps
+                if task.max_steps is None or task.at_max_steps == "terminate"
                 else max(
                     1, task.max_steps * (task.warmup_attempts + attempts) // (task.warmup_attempts + task.attempts)
                 ),
@@ -213,8 +217,8 @@ def _with_attempts(suite: Suite, attempts: int) -> Suite:
     return dataclasses.replace(suite, tasks=changed(suite.tasks), held_out=changed(suite.held_out))
 
 
-def _generator(agent: Agent, seed: int) -> torch.Generator:
-    return torch.Generator(device=agent.discounts.device).manual_seed(HELD_OUT + seed)
+def _generator(agent: Agent, task: Task, seed: int) -> torch.Generator:
+    return torch.Generator(device=agent.discounts.device).manual_seed(seed_of(task, seed))
 
 
 def _part(player: _Watched, trials: int, seed: int) -> dict[str, Any]:
@@ -222,9 +226,9 @@ def _part(player: _Watched, trials: int, seed: int) -> dict[str, Any]:
     for index, task in enumerate(player.suite.tasks):
         if index:
             player.restart(
-                seed=HELD_OUT + seed,
+                seed=seed_of(task, seed),
                 task_of_slot=[index] * player.num_slots,
-                generator=_generator(player.agent, seed),
+                generator=_generator(player.agent, task, seed),
             )
         played[task.name] = _play(player, task, trials)
     found: dict[str, Any] = {"tasks": {task.name: adapted(task, played[task.name]) for task in player.suite.tasks}}

@@ -68,7 +68,8 @@ def adapted(task: Task, played: Trials) -> dict[str, Any]:
         and "attempt_score_intervals" (attempts are worth the same, so that the paid ones' mean is the
         trial's score), "cut", the share of the trials whose attempt `max_steps` ended, and "regret": what an attempt
         falls short of "regret_against", "instance known" (the mean return of who knows the instance and does the best)
-        or "best return" where that was not measured; None for attempts that were cut in some trial;
+        or "best return" where that was not measured; None for attempts that in some trial were cut or did not begin
+        (where many fit into a horizon, it went well);
         [step] "rewards", "reward_intervals", over all trials, 0 after their end, and "alive", the share of the trials
         that were still played;
         "instance", "time" and R^2 of reading the instance from the memory, where simulators tell it: "r2" on average
@@ -83,6 +84,7 @@ def adapted(task: Task, played: Trials) -> dict[str, Any]:
     of_steps = [_mean(column) for column in np.nan_to_num(played.rewards).T]
     bound, against = _bound(task, reference)
     cut = [float((played.cut == attempt).mean()) for attempt in range(len(of_attempts))]
+    reached = np.isfinite(played.attempts).mean(axis=0).tolist()
 
     def score(return_: float | None) -> float | None:
         """Of an attempt, as of a trial all of whose attempts were like it."""
@@ -91,7 +93,7 @@ def adapted(task: Task, played: Trials) -> dict[str, Any]:
     return {
         **scored(reference, played.returns, played.attempts),
         "attempt_intervals": [span for _, span in of_attempts],
-        "reached": np.isfinite(played.attempts).mean(axis=0).tolist(),
+        "reached": reached,
         "attempt_scores": [score(value) for value, _ in of_attempts] if known else None,
         "attempt_score_intervals": [span and [score(end) for end in span] for _, span in of_attempts]
         if known
@@ -100,8 +102,8 @@ def adapted(task: Task, played: Trials) -> dict[str, Any]:
         "regret": None
         if bound is None
         else [
-            None if value is None or share else bound - value
-            for (value, _), share in zip(of_attempts, cut, strict=True)
+            None if value is None or share or begun < 1.0 else bound - value
+            for (value, _), share, begun in zip(of_attempts, cut, reached, strict=True)
         ],
         "regret_against": against,
         "rewards": [value for value, _ in of_steps],

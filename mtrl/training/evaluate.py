@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -55,12 +56,13 @@ def evaluate(
     faults: list[str] = []
     results = []
     for part in parts:
+        first = seed_of(part.tasks[0], seed)
         player = Player(
             agent,
             part,
             min(trials, _MOST_SLOTS),
-            seed=HELD_OUT + seed,
-            generator=_generator(agent, HELD_OUT + seed),
+            seed=first,
+            generator=_generator(agent, first),
             task_of_slot=[0] * min(trials, _MOST_SLOTS),
             greedy=greedy,
             workers=workers,
@@ -69,7 +71,7 @@ def evaluate(
             trained_as=None if part is not held_out else [agent.num_tasks] * part.num_tasks,
         )
         try:
-            results.append(_evaluate(player, trials, HELD_OUT + seed))
+            results.append(_evaluate(player, trials, seed))
         finally:
             player.close()
         faults += player.faults
@@ -77,13 +79,20 @@ def evaluate(
     return {**result, "faults": faults} if faults else result
 
 
+def seed_of(task: Task, seed: int) -> int:
+    """The seed of a task's trials in evaluation: its own, whatever tasks are beside it. Tasks that are alike would
+    meet the same instances with one seed, and the interval of a mean over tasks takes them for independent."""
+    return HELD_OUT + seed + (crc32(task.name.encode()) << 24)
+
+
 def _evaluate(player: Player, trials: int, seed: int) -> dict[str, Any]:
     tasks = {}
     # Task after task: those with short trials need not go on until the longest has ended.
     for index, task in enumerate(player.suite.tasks):
         if index:
-            generator = _generator(player.agent, seed)
-            player.restart(seed=seed, task_of_slot=[index] * player.num_slots, generator=generator)
+            own = seed_of(task, seed)
+            generator = _generator(player.agent, own)
+            player.restart(seed=own, task_of_slot=[index] * player.num_slots, generator=generator)
         played = _play(player, index, trials)
         returns = np.array([summary["raw_return"] for summary in played])
         tasks[task.name] = scored(reference_of(task), returns, by_attempt(task, played))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mtrl.training.adapt import adapt_run
-from tests.cli.conftest import Call
+from tests.cli.conftest import TINY, Call
 from tests.cli.test_mistakes import assert_is_one_error, assert_is_one_mistake
 
 
@@ -49,14 +49,44 @@ def test_results_that_differ_in_what_was_played_do_not_replace_each_other(
         (tmp_path / folder / "mine.yaml").write_text("name: mine\ntasks: [popgym:RepeatFirstEasy]\n")
     for more in ((), ("--greedy",), ("--suite", "a/mine.yaml"), ("--suite", "b/mine.yaml", "--attempts", 2)):
         assert call("adapt", copied, "--trials", 3, *more).code == 0
+    monkeypatch.chdir(tmp_path / "b")
+    assert call("adapt", copied, "--trials", 3, "--suite", "mine.yaml", "--attempts", 2).code == 0  # once more
     kept = json.loads((copied / "adaptation.json").read_text())
     assert list(kept) == [
         "popgym:RepeatFirstEasy",
         "popgym:RepeatFirstEasy, greedy",
-        "mine (a/mine.yaml)",
-        "mine (b/mine.yaml), attempts 2",
+        f"mine ({tmp_path}/a/mine.yaml)",
+        f"mine ({tmp_path}/b/mine.yaml), attempts 2",
     ]
     assert [one["greedy"] for one in kept.values()] == [False, True, False, False]
+
+
+def test_a_runs_own_file_is_played_as_the_run_did_however_it_is_called(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text("name: popgym:HigherLowerEasy\ntasks: [popgym:RepeatFirstEasy]\n")
+    assert call("train", "own.yaml", "--out", "run", "--attempts", 2, *TINY).code == 0
+    for suite in (None, "own.yaml", str(tmp_path / "own.yaml"), "popgym:RepeatFirstEasy"):
+        assert call("adapt", "run", "--trials", 3, *(() if suite is None else ("--suite", suite))).code == 0
+    kept = json.loads((tmp_path / "run" / "adaptation.json").read_text())
+    assert {name: len(one["tested"]["tasks"]["RepeatFirstEasy"]["attempts"]) for name, one in kept.items()} == {
+        "popgym:HigherLowerEasy (own.yaml)": 2,  # a name that is another suite's
+        "popgym:RepeatFirstEasy": 1,
+    }
+
+
+def test_a_report_leaves_out_what_an_older_version_measured(call: Call, copied: Path) -> None:
+    assert call("adapt", copied, "--trials", 3).code == 0
+    kept = json.loads((copied / "adaptation.json").read_text())
+    (now,) = kept.values()
+    before = {key: value for key, value in now.items() if key != "greedy"}
+    (copied / "adaptation.json").write_text(json.dumps({"before": before, **kept}))
+    assert call("report", copied).code == 0
+    page = (copied / "report.html").read_text()
+    assert "Measured by an older version, and left out: before." in page and "<h3>before</h3>" not in page
+    assert call("adapt", copied, "--trials", 4).code == 0
+    assert set(json.loads((copied / "adaptation.json").read_text())) == {"before", *kept}
 
 
 def test_what_another_command_kept_meanwhile_stays(call: Call, copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,10 +106,14 @@ def test_an_error_at_work_shows_where_it_arose_only_if_asked(
         assert (answer.code, answer.out) == (1, "") and answer.err.startswith("run.py: disk full\n")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error() -> None:
-    command = f"{sys.executable} run.py compare popgym-quick --dry-run --out none | head -1"
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [("compare popgym-quick --dry-run --out none", "cells of 200,000 steps"), ("train --help", "usage: run.py train")],
+)
+def test_a_reader_that_has_seen_enough_is_no_error(arguments: str, first: str) -> None:
+    command = f"{sys.executable} run.py {arguments} | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
-    assert "cells of 200,000 steps" in done.stdout and done.stderr == ""
+    assert first in done.stdout and done.stderr == ""
 
 
 def test_trials_that_are_longer_than_the_context_are_pointed_out(call: Call, tmp_path: Path) -> None:

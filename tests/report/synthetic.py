@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mtrl.config import to_json
+from mtrl.config import RunConfig, to_json
 from mtrl.presets import preset
 from mtrl.training.log import JsonlLog
 
@@ -73,10 +73,10 @@ def records(tasks: list[str] = TASKS) -> list[Record]:
     return [*found, dict(END)]
 
 
-def write_run(path: Path, entries: list[Record], *, tail: str = "") -> Path:
+def write_run(path: Path, entries: list[Record], *, tail: str = "", config: RunConfig | None = None) -> Path:
     """A run's folder; `tail` is what stands behind the last whole record."""
     path.mkdir(parents=True)
-    (path / "config.json").write_text(to_json(preset("popgym-quick")))
+    (path / "config.json").write_text(to_json(config or preset("popgym-quick")))
     log = JsonlLog(path / "metrics.jsonl")
     for entry in entries:
         log.write(entry)

@@ -1,6 +1,7 @@
 """The report of a complete run: one page that needs nothing else, and pictures."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -8,9 +9,23 @@ from typing import NamedTuple
 import matplotlib.image
 import pytest
 
+from mtrl.presets import preset
 from mtrl.report.page import write_report
+from mtrl.report.records import load_run
 from tasks.scores import load_reference
 from tests.report.synthetic import COSINES, TASKS, records, write_run
+
+
+def test_a_run_is_compared_with_what_trials_like_its_own_are_worth(tmp_path: Path) -> None:
+    config = preset("dark-room")
+    config = replace(config, play=replace(config.play, attempts=40, warmup_attempts=1))
+    run = write_run(tmp_path / "run", records(), config=config)
+    assert load_run(run).references["dark"] == load_reference("room:dark", attempts=40)
+    short = replace(config, play=replace(config.play, attempts=4, warmup_attempts=None), suite="tabular-mdp")
+    found = load_run(write_run(tmp_path / "short", records(), config=short)).references["tabular-10x5x10"]
+    assert found is not None and found.best is None  # what ten attempts are worth says nothing of four
+    assert found.random == load_reference("mdp:tabular-10x5x10", attempts=4).random  # type: ignore[union-attr]
+
 
 VOID = {"meta", "br", "hr", "img", "link", "input", "col"}
 

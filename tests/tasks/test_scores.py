@@ -85,6 +85,13 @@ def test_trials_that_may_be_cut_have_no_score(name: str, cut: dict[str, Any]) ->
     assert reference_of(replace(task, max_steps=None, attempts=4)) is not None
 
 
+@pytest.mark.parametrize(("attempts", "known"), [(1, True), (10, True), (11, False)])
+def test_procgens_own_limits_are_for_so_many_attempts(attempts: int, known: bool) -> None:
+    task = load_suite("procgen-5").tasks[0]
+    assert (reference_of(replace(task, attempts=attempts, max_steps=2500)) is not None) == known
+    assert reference_of(replace(task, attempts=attempts, max_steps=250 * attempts)) is not None
+
+
 @pytest.mark.parametrize(
     ("name", "options", "known"),
     [
@@ -97,8 +104,12 @@ def test_trials_that_may_be_cut_have_no_score(name: str, cut: dict[str, Any]) ->
 )
 def test_options_that_make_other_returns_leave_no_score(name: str, options: dict[str, Any], known: bool) -> None:
     task = load_suite(name).tasks[0]
-    assert reference_of(replace(task, options=options)) == (reference_of(task) if known else None)
-    assert reference_of(task) is not None
+    plain, found = reference_of(task), reference_of(replace(task, options=options))
+    assert plain is not None and (found is not None) == known
+    if found is not None:
+        assert (found.random, found.best) == (plain.random, plain.best)
+        # Actions at random get further where each is held: what the random policy reaches is not on file.
+        assert found.random_interval == (None if "action_repeat" in options else plain.random_interval)
 
 
 @pytest.mark.parametrize("source", ["popgym", "gym", "clash"])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mtrl.agent.agent import Agent
 from mtrl.report.video.story import Moment, Thought
 from mtrl.report.video.window import Window, with_windows
-from mtrl.training.evaluate import HELD_OUT
+from mtrl.training.evaluate import seed_of
 from mtrl.training.play import Player
 from tasks.compose.watch import mission_of
 from tasks.suite import Suite
@@ -92,7 +92,7 @@ class Cast:
 
     def _trial(self, trial: int) -> Iterator[Moment]:
         suite, windows = with_windows(self.suite, self.task_id)
-        seed = HELD_OUT + self.seed
+        seed = seed_of(suite.tasks[self.task_id], self.seed)
         witness = Witness(
             self.agent,
             suite,

@@ -11,7 +11,7 @@ import pytest
 
 from baselines.references import epsilon_greedy, thompson, ucb
 from baselines.references.arms import Arms, Index, IndexPolicy
-from baselines.references.bayes_optimal import BayesOptimal, count_states
+from baselines.references.bayes_optimal import MOST_STATES, BayesOptimal, count_states
 from baselines.references.belief import UNIFORM, Belief
 from baselines.references.families import family_of
 from baselines.references.gittins import gittins, gittins_table
@@ -72,6 +72,7 @@ def test_the_optimum_of_five_arms_and_ten_pulls_is_the_known_one() -> None:
 
 
 def test_a_single_arm_is_worth_its_mean_however_often_it_is_pulled() -> None:
+    assert BayesOptimal(1, 10**6).value == 500_000.0
     optimum = BayesOptimal(1, 800)  # deeper than recursion goes
     assert optimum.value == pytest.approx(400.0)
     arms = Arms(2, 1)
@@ -116,6 +117,7 @@ def test_states_are_counted_as_they_are_met() -> None:
     kinds = [(n, s) for n in range(4) for s in range(n + 1)]
     found = {tuple(sorted(state)) for state in product(kinds, repeat=3) if sum(n for n, _ in state) <= 3}
     assert count_states(3, 3) == len(found)
+    assert count_states(1, 2000) > MOST_STATES < count_states(2, 3000)  # seen without counting
 
 
 @pytest.mark.parametrize(

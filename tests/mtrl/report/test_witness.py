@@ -13,7 +13,7 @@ from mtrl.agent.config import AgentConfig
 from mtrl.agent.sharing import SharingConfig
 from mtrl.report.video.film import make_cast, make_scene
 from mtrl.report.video.story import Moment
-from mtrl.training.evaluate import HELD_OUT, evaluate
+from mtrl.training.evaluate import evaluate, seed_of
 from mtrl.training.play import Player
 from tasks.registry import load_suite
 from tasks.suite import Suite
@@ -46,12 +46,13 @@ def actions(moments: list[Moment], trial: int) -> list[Any]:
 
 def without_camera(suite: Suite, agent: Agent, task: int, trials: int) -> list[tuple[list[Any], list[float]]]:
     """Actions and raw rewards of each slot's first trial, played as evaluation does and not watched."""
+    seed = seed_of(suite.tasks[task], 0)
     player = Player(
         agent,
         suite.testing(),
         trials,
-        seed=HELD_OUT,
-        generator=torch.Generator().manual_seed(HELD_OUT),
+        seed=seed,
+        generator=torch.Generator().manual_seed(seed),
         task_of_slot=[task] * trials,
     )
     found: list[tuple[list[Any], list[float]]] = [([], []) for _ in range(trials)]

@@ -11,6 +11,7 @@ from mtrl.study.conditions import PLAIN, drawn_order, frequency, number_of_tasks
 from mtrl.study.folder import TUNING, StudyFolder, best_choices
 from mtrl.study.methods import Method, find_method
 from mtrl.study.study import Cell, Study, StudyError, check_study, extended, from_json, shortened, to_json
+from mtrl.training.config import LoopConfig
 from tests.mtrl.study.builders import study
 
 QUICK = Study(suite="popgym-quick", methods=(find_method("mean"), find_method("two-hot")), steps=40_000)
@@ -109,6 +110,9 @@ def test_what_a_cell_could_not_do_is_refused_before_any_runs() -> None:
         check_study(study(settings={"play.only": ("RepeatFrst",)}))
     with pytest.raises(ValueError, match="must exceed start_steps"):
         check_study(study(settings={"collect.start_steps": 5000}))
+    assert dataclasses.replace(
+        preset("dark-room"), loop=LoopConfig(steps=4000)
+    ).learning.on_policy  # which fills no replay first
     with pytest.raises(ValueError, match="unknown suite"):
         check_study(study(suite="popgym-quck"))
 

@@ -144,31 +144,51 @@ def test_a_steps_reward_and_its_interval_are_over_all_trials() -> None:
     assert entry["reward_intervals"] == [[1.0, 1.0], pytest.approx([1.0 - half, 1.0 + half])]
 
 
-def test_attempts_that_were_cut_are_marked_and_regret_says_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    rewards = np.ones((4, 2))
-    whole = trials_of(rewards, [[1.0, 2.0, 3.0, 4.0, 5.0]] * 4)
-    cut = replace(whole, cut=np.array([4, 4, -1, 4]))
-    (task,) = load_suite("dark-room").tasks
+NAN = float("nan")
+ATTEMPTS = [[1.0, 2.0, 3.0, 4.0, 5.0]] * 4
+
+
+@pytest.mark.parametrize(
+    ("attempts", "cut", "warmup", "ends", "regret", "hollow"),
+    [
+        (ATTEMPTS, -1, 0, "1.00 → 5.00", (1, 5, ""), []),
+        (ATTEMPTS, 4, 0, "1.00 → 5.00†", (1, 4, " (attempt 1 → 4)"), [5]),
+        ([*ATTEMPTS[:3], [1.0, 2.0, 3.0, 4.0, NAN]], -1, 0, "1.00 → 5.00†", (1, 4, " (attempt 1 → 4)"), [5]),
+        ([[*row[:3], NAN, NAN] for row in ATTEMPTS], 2, 0, "1.00 → 3.00†", (1, 2, " (attempt 1 → 2)"), [3, 4, 5]),
+        (ATTEMPTS, -1, 2, "3.00 → 5.00", (3, 5, ""), []),
+        (ATTEMPTS, 4, 3, "4.00 → 5.00†", (4, 4, " (attempt 4)"), [5]),
+    ],
+)
+def test_attempts_are_marked_that_are_not_paid_or_not_whole(
+    attempts: Any, cut: int, warmup: int, ends: str, regret: Any, hollow: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Regret and the ends are of what is paid, and regret of whole attempts of all trials."""
+    task = replace(load_suite("dark-room").tasks[0], warmup_attempts=warmup, attempts=5 - warmup)
+    entry = adapted(task, trials_of(np.ones((4, 2)), attempts, cut=np.array([cut, cut, -1, cut])))
+    found = {"tested": {"tasks": {"dark": entry}}, "gaps": {}, "greedy": False}
+    run = RunData(name="", settings={}, tasks=["dark"], adaptation={"dark-room": found})
     known = load_known("room:dark")
     assert known is not None
-    for played, mark, last, named in ((whole, "", 5, ""), (cut, "†", 4, " (attempt 1 → 4)")):
-        found = {"tested": {"tasks": {"dark": adapted(task, played)}}, "gaps": {}, "greedy": False}
-        regret = f"{known - 1:.2f} → {known - last:.2f}{named}"
-        table = adaptation_tables(RunData(name="", settings={}, tasks=["dark"], adaptation={"dark-room": found}))
-        assert f"<td>1.00 → 5.00{mark}</td><td>{regret}</td>" in table
-        show_adaptation(found)
-        shown = capsys.readouterr().out
-        assert regret in shown and f"5.00 ±0.00{mark} " in shown
-        (chart,) = adaptation_charts(
-            RunData(name="", settings={}, tasks=["dark"], adaptation={"dark-room": found}), line_styles(["dark"])
-        )
-        for text in (table, shown):
-            assert ("max_steps cut the attempt" in text) == bool(mark)
-        assert ("hollow: attempts that the trial's max_steps cut" in chart.caption) == bool(mark)
-        axes = Figure().add_subplot()
-        chart.panels[0].draw(axes)
-        hollow = [line for line in axes.get_lines() if line.get_markerfacecolor() == "white"]
-        assert [line.get_xdata().tolist() for line in hollow] == ([[5]] if mark else [])
+    first, last, named = regret
+    sentence = " → ".join(f"{known - value:.2f}" for value in dict.fromkeys((first, last))) + named
+    table = adaptation_tables(run)
+    assert f"<td>{ends}</td><td>{sentence}</td>" in table
+    show_adaptation(found)
+    shown = capsys.readouterr().out
+    assert sentence in shown and f"{ends.split()[-1]} ±0.00" in shown
+    assert ("°: not paid" in shown) == ("1.00°" in shown) == bool(warmup) and "not paid" not in table
+    (chart,) = adaptation_charts(run, line_styles(["dark"]))
+    for text in (table, shown):
+        assert ("†: max_steps cut the attempt" in text) == bool(hollow)
+    assert ("hollow: attempts that max_steps cut" in chart.caption) == bool(hollow)
+    assert ("left of the dotted line attempts are not paid" in chart.caption) == bool(warmup)
+    axes = Figure().add_subplot()
+    chart.panels[0].draw(axes)
+    points = [line for line in axes.get_lines() if line.get_markerfacecolor() == "white"]
+    assert [list(line.get_xdata()) for line in points] == ([hollow] if hollow else [])
+    assert [line.get_xdata()[0] for line in axes.get_lines() if line.get_linestyle() == ":"] == (
+        [warmup + 0.5] if warmup else []
+    )
 
 
 def test_instances_that_change_between_attempts_are_not_asked_of_the_memory() -> None:
@@ -318,6 +338,30 @@ def test_rewards_are_on_the_scale_of_training(name: str) -> None:
         found.append(adapt(agent, trained, suite, trials=3))
     assert scales[0] == scales[1] and max(scales[0]) >= 1000.0
     assert found[0] == found[1]
+
+
+def test_a_horizon_stays_whatever_the_attempts() -> None:
+    suite = load_suite("dark-room")
+    (task,) = suite.tasks
+    for given, changed in ((60, 60), (None, None)):
+        how = "terminate" if given else "truncate"
+        horizon = replace(suite, tasks=(replace(task, attempts=12, max_steps=given, at_max_steps=how),))
+        assert [t.max_steps for t in _with_attempts(horizon, 4).tasks] == [changed]
+    cut = replace(suite, tasks=(replace(task, attempts=2, max_steps=40),))
+    assert [t.max_steps for t in _with_attempts(cut, 5).tasks] == [100]
+
+
+def test_tasks_that_are_alike_are_measured_on_instances_of_their_own() -> None:
+    """The interval of a mean over tasks takes them for independent; who plays is measured on the same ones."""
+    suite = load_suite("dark-room")
+    twins = replace(suite, tasks=(*suite.tasks, replace(suite.tasks[0], name="twin")))
+    agent = untrained(twins)
+    found = adapt(agent, twins, twins, trials=40)["tested"]["tasks"]
+    assert found["dark"]["rewards"] != found["twin"]["rewards"]
+    assert found["dark"] == adapt(agent, twins, suite, trials=40)["tested"]["tasks"]["dark"]
+    evaluated = evaluate(agent, twins, trials=40, seed=0, greedy=False)["tasks"]
+    for name, entry in evaluated.items():
+        assert entry["return"] == pytest.approx(found[name]["return"], abs=1e-5)
 
 
 def test_unpaid_attempts_count_in_no_score() -> None:
