@@ -69,10 +69,9 @@ class Continuous:
         low, high = (end.ravel().astype(np.float64) for end in (self.space.low, self.space.high))
         return np.stack([0.5 * (low + high), 0.5 * (high - low)])
 
-    @cached_property
-    def plain(self) -> bool:
-        """Whether an action is a row of float32 numbers."""
-        return len(self.space.shape) == 1 and self.space.dtype == np.float32
+    def is_row(self, numbers: int, dtype: Any) -> bool:
+        """Whether an action is a row of so many numbers of this type."""
+        return self.space.shape == (numbers,) and self.space.dtype == dtype
 
     def shaped(self, numbers: NDArray[Any]) -> NDArray[Any]:
         """The simulator's action in the first numbers of a padded one, which are within its bounds."""

@@ -104,8 +104,8 @@ class Slot:
         interface = self.suite.interfaces[self.task_id]
         self.interface, self.decode, self.num_valid = interface, interface.actions, interface.num_actions
         if interface.continuous is not None:
-            whole = interface.continuous.plain and self.num_valid == self.suite.num_actions
-            self.shaped = None if whole else interface.continuous.shaped
+            as_it_is = interface.continuous.is_row(self.suite.num_actions, self.suite.decoded_type)
+            self.shaped = None if as_it_is else interface.continuous.shaped
         self.limit = self.num_valid if self.suite.invalid_actions == "mask" else self.suite.num_actions
         self.warmup_attempts = task_.warmup_attempts
         self.last_attempt = task_.warmup_attempts + task_.attempts - 1

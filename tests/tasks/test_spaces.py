@@ -121,7 +121,7 @@ def test_continuous_actions_span_the_simulators_bounds() -> None:
             decoded = decoded_actions(suite, given, np.full(3, place, np.int32))
             assert decoded.dtype == kind
             continuous = suite.interfaces[place].continuous
-            assert continuous is not None and continuous.plain == (k == 1)
+            assert continuous is not None and continuous.is_row(3, np.float32) == (k == 1)
             expected = [
                 [[[-2, 0]], [[2, 10]], [[0, 5]]],
                 [[-4, -4, 4], [4, 4, 0], [0, 0, 2]],
@@ -130,6 +130,27 @@ def test_continuous_actions_span_the_simulators_bounds() -> None:
             for row, wanted in zip(decoded, expected, strict=True):
                 action = continuous.shaped(row)
                 assert action.dtype == boxes[k].dtype and action.tolist() == wanted
+
+
+def test_simulators_get_actions_of_their_own_types_and_shapes() -> None:
+    boxes = [
+        spaces.Box(-2, 2, (2,), np.float32),
+        spaces.Box(-2, 2, (2,), np.float64),
+        spaces.Box(-2, 2, (1, 1), np.float32),
+    ]
+    for chosen in ([0], [1], [0, 1], [0, 2]):
+        tasks = tuple(
+            Task(name=str(k), id=f"lever:{k}", make=partial(Noise, spaces.Discrete(2), boxes[k])) for k in chosen
+        )
+        suite = Suite(name="levers", tasks=tasks)
+        envs = suite.make_vector(2 * len(chosen), seed=0, task_of_slot=[*range(len(chosen))] * 2)
+        envs.reset()
+        played = {slot.index: slot.simulator for slot in envs._group.slots}  # type: ignore[union-attr]
+        envs.step(np.tile(np.array([0.5, -1.0], np.float32), (len(played), 1)))
+        for slot, simulator in played.items():
+            box, action = boxes[chosen[slot % len(chosen)]], simulator.last  # type: ignore[union-attr]
+            assert action.dtype == box.dtype and box.contains(action)
+            assert action.ravel().tolist() == [1.0, -2.0][: action.size]
 
 
 def test_continuous_actions_without_bounds_are_refused() -> None:
