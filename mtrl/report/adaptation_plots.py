@@ -68,11 +68,11 @@ def _attempts(entries: dict[str, Any], styles: dict[str, LineStyle], *, scored: 
             cut = [(x, y) for x, y in zip(xs, ys, strict=True) if was_cut(entry, x - 1)]
             if cut:
                 axes.plot(*zip(*cut, strict=True), "o", color=styles[task].colour, markerfacecolor="white", zorder=3)
-        for unpaid in {entry["warmup_attempts"] for entry in entries.values()} - {0}:
-            axes.axvline(unpaid + 0.5, color=MUTED, linewidth=0.9, linestyle=":", zorder=1.5)
             if len(xs) == 1 and spans[0]:
                 axes.plot(xs * 2, spans[0], color=styles[task].colour, linewidth=1.6)
             band(axes, [(x, *span) for x, span in zip(xs, spans, strict=True) if span], styles[task].colour)
+        for unpaid in {entry["warmup_attempts"] for entry in entries.values()} - {0}:
+            axes.axvline(unpaid + 0.5, color=MUTED, linewidth=0.9, linestyle=":", zorder=1.5)
         levels = {"random": 0.0, "best": 1.0} if scored else {}
         named = _references_of(entries)
         for name, value in levels.items():

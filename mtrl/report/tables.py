@@ -7,7 +7,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtrl.report.words import ADAPTED_PARTS, attempt_return, gap_sentences, instance_read, mark_notes, regrets
+from mtrl.report.words import (
+    ADAPTED_PARTS,
+    attempt_return,
+    gap_sentences,
+    instance_read,
+    mark_notes,
+    number,
+    regrets,
+    span,
+)
 
 
 def show_evaluation(result: dict[str, Any]) -> None:
@@ -157,16 +166,6 @@ def show_methods(names: dict[str, list[str]], summaries: dict[tuple[str, str], s
         for place, name in enumerate(members):
             table.add_row("" if place else kind.replace("_", " "), Text(name), Text(summaries.get((kind, name), "")))
     _console().print(table)
-
-
-def number(value: float | None) -> str:
-    """Two digits, or a dash where nothing is known."""
-    return "–" if value is None else f"{value:z.2f}"
-
-
-def span(interval: list[float] | None) -> str:
-    """An interval, or a dash where nothing is known."""
-    return "–" if interval is None else f"{interval[0]:z.2f} to {interval[1]:z.2f}"
 
 
 _WORDS = (

@@ -184,6 +184,7 @@ def test_attempts_are_marked_that_are_not_paid_or_not_whole(
     assert ("left of the dotted line attempts are not paid" in chart.caption) == bool(warmup)
     axes = Figure().add_subplot()
     chart.panels[0].draw(axes)
+    assert len(axes.collections) == 1  # the band
     points = [line for line in axes.get_lines() if line.get_markerfacecolor() == "white"]
     assert [list(line.get_xdata()) for line in points] == ([hollow] if hollow else [])
     assert [line.get_xdata()[0] for line in axes.get_lines() if line.get_linestyle() == ":"] == (
