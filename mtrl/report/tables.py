@@ -7,16 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtrl.report.words import (
-    ADAPTED_PARTS,
-    attempt_return,
-    gap_sentences,
-    instance_read,
-    mark_notes,
-    number,
-    regrets,
-    span,
-)
+from mtrl.report.words import ADAPTED_PARTS, attempt_return, gap_sentences, instance_read, mark_notes, regrets
 
 
 def show_evaluation(result: dict[str, Any]) -> None:
@@ -61,7 +52,7 @@ def show_adaptation(found: dict[str, Any]) -> None:
         table = _table(words, "return", "score", *named, "regret", "R²", "trials")
         for task, entry in found[part]["tasks"].items():
             attempts = [
-                _with_half(attempt_return(entry, n), entry["attempt_intervals"][n])
+                _with_half(_plain(attempt_return(entry, n)), entry["attempt_intervals"][n])
                 if n < len(entry["attempts"])
                 else ""
                 for n in shown
@@ -72,8 +63,8 @@ def show_adaptation(found: dict[str, Any]) -> None:
                 _with_half(number(entry["return"]), entry["interval"]),
                 number(entry["score"]),
                 *attempts,
-                regrets(entry),
-                instance_read(entry),
+                _plain(regrets(entry)),
+                _plain(instance_read(entry)),
                 str(entry["trials"]),
             )
         console.print(table)
@@ -83,7 +74,12 @@ def show_adaptation(found: dict[str, Any]) -> None:
         "last (in brackets: of the number that it reads best, whenever that is)"
     )
     for sentence in (*mark_notes("".join(marked)), *gap_sentences(found)):
-        console.print(sentence)
+        console.print(_plain(sentence))
+
+
+def _plain(text: str) -> str:
+    """With the minus signs of a terminal, from which numbers are copied."""
+    return text.replace("−", "-")
 
 
 def _with_half(value: str, interval: list[float] | None) -> str:
@@ -166,6 +162,16 @@ def show_methods(names: dict[str, list[str]], summaries: dict[tuple[str, str], s
         for place, name in enumerate(members):
             table.add_row("" if place else kind.replace("_", " "), Text(name), Text(summaries.get((kind, name), "")))
     _console().print(table)
+
+
+def number(value: float | None) -> str:
+    """Two digits, or a dash where nothing is known."""
+    return "–" if value is None else f"{value:z.2f}"
+
+
+def span(interval: list[float] | None) -> str:
+    """An interval, or a dash where nothing is known."""
+    return "–" if interval is None else f"{interval[0]:z.2f} to {interval[1]:z.2f}"
 
 
 _WORDS = (
