@@ -75,9 +75,8 @@ def reference_of(task: "Task") -> Reference | None:
     make other returns of them."""
     found = load_reference(task.id, attempts=task.attempts)
     published = _data(f"{_source(task.id)}_best.json")
-    if not _plays_whole_attempts(task, published) or set(task.options) - set(
-        published.get("only_options", task.options)
-    ):
+    telling = set(task.options) - set(published.get("only_options", task.options))
+    if telling or not _plays_whole_attempts(task, published):
         return None
     if found and task.options.get("action_repeat", 1) != 1:
         found = replace(found, random_interval=None)  # at random actions that are held get further
