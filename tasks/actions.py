@@ -1,22 +1,38 @@
-"""Checking the actions that a vector of slots is given, before any slot moves."""
+"""The actions that a vector of slots is given: checked before any slot moves, and decoded for all at once."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from tasks.spaces import Interface
     from tasks.suite import Suite
 
 
-def decoded_actions(suite: "Suite", actions: NDArray[np.float32], task_id: NDArray[np.int32]) -> NDArray[Any]:
-    """Continuous actions ``[slot, number]`` from -1 to 1 as numbers within the bounds of the slots' simulators.
+class Decoding:
+    """Continuous actions as numbers within the bounds of their simulators, for all slots at once.
 
-    In float32 where all simulators take that, else in float64; `tasks.spaces.Continuous.shaped` makes an action of one.
+    Args:
+        interfaces: of the tasks, whose actions are all continuous.
+        num_actions: numbers in an action of the suite.
     """
-    middle, half = suite.action_spans[:, task_id]
-    numbers: NDArray[np.float64] = middle + half * actions
-    return numbers.astype(suite.decoded_type)
+
+    def __init__(self, interfaces: "Sequence[Interface]", num_actions: int) -> None:
+        parts = [one.continuous for one in interfaces if one.continuous is not None]
+        self.spans = np.zeros((2, len(parts), num_actions))
+        """``[2, task, number]``: the middle and half the length of each number's range."""
+        for task, part in enumerate(parts):
+            self.spans[:, task, : part.size] = part.spans
+        self.dtype = np.float32 if all(part.space.dtype == np.float32 for part in parts) else np.float64
+        """Of what `decode` gives: what all simulators take, if that is float32."""
+
+    def decode(self, actions: NDArray[np.float32], task_id: NDArray[np.int32]) -> NDArray[Any]:
+        """``[slot, number]`` from numbers from -1 to 1; `tasks.spaces.Continuous.shaped` makes an action of a row."""
+        middle, half = self.spans[:, task_id]
+        numbers: NDArray[np.float64] = middle + half * actions
+        return numbers.astype(self.dtype)
 
 
 def checked_actions(suite: "Suite", actions: Any, task_id: NDArray[np.int32]) -> NDArray[Any]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from tasks.actions import decoded_actions
 from tasks.buffers import Buffers
 from tasks.trial import Pool, SimulatorError, Slot
 
@@ -113,7 +112,7 @@ class SlotGroup:
         decoded: Iterable[Any] = repeat(None, len(self.slots))
         if self.suite.continuous:  # all slots' at once: number by number it would cost as much as a simulator's step
             self.out.observation["previous_action"][self.rows] = actions
-            decoded = decoded_actions(self.suite, actions, self.out.next_task_id[self.rows])
+            decoded = self.suite.decoding.decode(actions, self.out.next_task_id[self.rows])
         for slot, action, numbers in zip(self.slots, actions.tolist(), decoded, strict=True):
             self.busy[0] = slot.index
             try:

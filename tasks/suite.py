@@ -15,8 +15,9 @@ from tasks.task import ARRAYS, VECTOR, Task
 if TYPE_CHECKING:
     from gymnasium import spaces
 
+    from tasks.actions import Decoding
     from tasks.env import TrialEnv
-    from tasks.spaces import Continuous, Interface
+    from tasks.spaces import Interface
     from tasks.vector import SuiteVectorEnv
 
 
@@ -155,22 +156,11 @@ class Suite:
         return vectors or any(interface.num_actions < self.num_actions for interface in self.interfaces)
 
     @cached_property
-    def action_spans(self) -> NDArray[np.float64]:
-        """``[2, task, number]``: the middle and half the length of the range of each number of a continuous action."""
-        spans = np.zeros((2, self.num_tasks, self.num_actions))
-        for task, one in enumerate(self._continuous):
-            spans[:, task, : one.size] = one.spans
-        return spans
+    def decoding(self) -> "Decoding":
+        """What brings continuous actions within the bounds of the tasks' simulators."""
+        from tasks.actions import Decoding
 
-    @cached_property
-    def decoded_type(self) -> type[np.floating[Any]]:
-        """Of the numbers that continuous actions are decoded to."""
-        return np.float32 if all(one.space.dtype == np.float32 for one in self._continuous) else np.float64
-
-    @property
-    def _continuous(self) -> "list[Continuous]":
-        own = self.interfaces[: self.num_tasks]
-        return [one.continuous for one in own if one.continuous is not None]
+        return Decoding(self.interfaces[: self.num_tasks], self.num_actions)
 
     @cached_property
     def observation_space(self) -> "spaces.Dict":

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.actions import decoded_actions
 from tasks.buffers import Buffers, pack_record, place
 from tasks.draw import Draw, draw_trial, generator_at
 from tasks.flatten import LARGEST, Write
@@ -104,7 +103,7 @@ class Slot:
         interface = self.suite.interfaces[self.task_id]
         self.interface, self.decode, self.num_valid = interface, interface.actions, interface.num_actions
         if interface.continuous is not None:
-            as_it_is = interface.continuous.is_row(self.suite.num_actions, self.suite.decoded_type)
+            as_it_is = interface.continuous.is_row(self.suite.num_actions, self.suite.decoding.dtype)
             self.shaped = None if as_it_is else interface.continuous.shaped
         self.limit = self.num_valid if self.suite.invalid_actions == "mask" else self.suite.num_actions
         self.warmup_attempts = task_.warmup_attempts
@@ -204,7 +203,7 @@ class Slot:
         if not self.continuous:
             return self.step(action)
         self.seen["previous_action"][:] = action
-        (decoded,) = decoded_actions(self.suite, action[None], np.array([self.task_id], np.int32))
+        (decoded,) = self.suite.decoding.decode(action[None], np.array([self.task_id], np.int32))
         return self.step(action.tolist(), decoded)
 
     def step(self, action: Any, decoded: "NDArray[Any] | None" = None) -> bool:
@@ -212,7 +211,7 @@ class Slot:
 
         Args:
             action: its number, or a list of numbers where actions are continuous; these are shown by then.
-            decoded: the row of `tasks.actions.decoded_actions`, where they are.
+            decoded: the row of `tasks.actions.Decoding.decode`, where they are.
         Returns:
             Whether the trial has ended; its last observation is then in the row.
         Raises:

@@ -270,13 +270,12 @@ def serve(pipe: Connection, file: BinaryIO) -> None:
     group = SlotGroup(
         suite, exchange.buffers, indices, fixed, tries=tries, busy=memoryview(exchange.busy[number : number + 1])
     )
-    own = slice(indices[0], indices[-1] + 1)
     asked = _something_in(pipe)
 
     def answer(command: str, given: tuple[Any, ...]) -> tuple[str, Any]:
         match command:
             case "step":
-                return "events", group.step(exchange.actions[own])
+                return "events", group.step(exchange.actions[group.rows])
             case "ping":
                 return "events", []
             case "seed":

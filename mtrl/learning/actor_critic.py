@@ -189,10 +189,18 @@ def _weights(
     agent: Agent, advantage: Float[Tensor, "row discount"], rows: Rows, config: LearningConfig
 ) -> Float[Tensor, "row discount"]:
     """What the exponential filter counts each action."""
-    if config.advantages != "raw":
-        group, count = (rows.group, len(rows.sizes)) if config.advantages == "task" else (rows.group * 0, 1)
-        advantage = standardised_by_task(advantage, group, count, agent.rows_of_all(advantage, group))
-    return exponential_filter(advantage, config.filter_temperature)
+    return exponential_filter(standardised(agent, advantage, rows, config.advantages), config.filter_temperature)
+
+
+def standardised(
+    agent: Agent, advantage: Float[Tensor, "row discount"], rows: Rows, how: str
+) -> Float[Tensor, "row discount"]:
+    """Advantages of mean 0 and deviation 1 over the rows of all processes that train together: of all tasks ("batch"),
+    of each ("task"), or as they are ("raw")."""
+    if how == "raw":
+        return advantage
+    group, count = (rows.group, len(rows.sizes)) if how == "task" else (rows.group * 0, 1)
+    return standardised_by_task(advantage, group, count, agent.rows_of_all(advantage, group))
 
 
 def features_of(agent: Agent, batch: Batch, generator: torch.Generator) -> tuple[Rows, Routes, Tensor, Tensor]:

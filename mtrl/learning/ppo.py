@@ -21,10 +21,10 @@ from torch import Tensor
 
 from conflict.engine.rows import task_rows
 from mtrl.agent.experts.use import use_of
-from mtrl.learning.actor_critic import Rows, TaskLosses, features_of, observe_returns, read_values
+from mtrl.learning.actor_critic import Rows, TaskLosses, features_of, observe_returns, read_values, standardised
 from mtrl.learning.batch import Batch, Estimates
 from mtrl.learning.config import LearningConfig
-from mtrl.learning.objectives import clipped_surrogate, mean_by_task, spread_by_task, standardised_by_task
+from mtrl.learning.objectives import clipped_surrogate, mean_by_task, spread_by_task
 from mtrl.learning.returns import lambda_targets
 
 if TYPE_CHECKING:
@@ -57,15 +57,11 @@ def _values(agent: Agent, features: Tensor, rows: Rows) -> Tensor:
     return values
 
 
-def standardised(agent: Agent, thought: Estimates, batch: Batch, how: str) -> Estimates:
-    """The same with advantages of mean 0 and deviation 1 over the steps to learn from, those of all processes that
-    train together: of all tasks together ("batch"), of each ("task"), or as they are ("raw")."""
-    if how == "raw":
-        return thought
+def with_standardised(agent: Agent, thought: Estimates, batch: Batch, how: str) -> Estimates:
+    """The same with advantages as `mtrl.learning.actor_critic.standardised` has them; 0 at steps that are not learnt
+    from."""
     rows = Rows.of(batch)
-    group, count = (rows.group, len(rows.sizes)) if how == "task" else (rows.group * 0, 1)
-    own = thought.advantage.flatten()[rows.place, None]
-    values = standardised_by_task(own, group, count, agent.rows_of_all(own, group))[:, 0]
+    values = standardised(agent, thought.advantage.flatten()[rows.place, None], rows, how)[:, 0]
     whole = torch.zeros_like(thought.advantage).flatten().index_copy_(0, rows.place, values)
     return replace(thought, advantage=whole.view_as(thought.advantage))
 

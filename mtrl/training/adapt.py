@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mtrl.agent.agent import Agent
 from mtrl.training.adaptation import Trials, adapted, gaps, is_probed, tasks_told_apart
-from mtrl.training.evaluate import by_attempt, load_agent, seed_of
+from mtrl.training.evaluate import by_attempt, generator_of, load_agent, seed_of
 from mtrl.training.play import Player, places_in_training
 from tasks.registry import found_again, load_suite
 from tasks.suite import Suite
@@ -96,7 +96,7 @@ def adapt(
             dataclasses.replace(part, like=trained),
             min(trials, _MOST_SLOTS),
             seed=seed_of(part.tasks[0], seed),
-            generator=_generator(agent, part.tasks[0], seed),
+            generator=generator_of(agent, part.tasks[0], seed),
             task_of_slot=[0] * min(trials, _MOST_SLOTS),
             greedy=greedy,
             workers=workers,
@@ -217,10 +217,6 @@ def _with_attempts(suite: Suite, attempts: int) -> Suite:
     return dataclasses.replace(suite, tasks=changed(suite.tasks), held_out=changed(suite.held_out))
 
 
-def _generator(agent: Agent, task: Task, seed: int) -> torch.Generator:
-    return torch.Generator(device=agent.discounts.device).manual_seed(seed_of(task, seed))
-
-
 def _part(player: _Watched, trials: int, seed: int) -> dict[str, Any]:
     played = {}
     for index, task in enumerate(player.suite.tasks):
@@ -228,7 +224,7 @@ def _part(player: _Watched, trials: int, seed: int) -> dict[str, Any]:
             player.restart(
                 seed=seed_of(task, seed),
                 task_of_slot=[index] * player.num_slots,
-                generator=_generator(player.agent, task, seed),
+                generator=generator_of(player.agent, task, seed),
             )
         played[task.name] = _play(player, task, trials)
     found: dict[str, Any] = {"tasks": {task.name: adapted(task, played[task.name]) for task in player.suite.tasks}}

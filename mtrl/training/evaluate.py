@@ -56,13 +56,12 @@ def evaluate(
     faults: list[str] = []
     results = []
     for part in parts:
-        first = seed_of(part.tasks[0], seed)
         player = Player(
             agent,
             part,
             min(trials, _MOST_SLOTS),
-            seed=first,
-            generator=_generator(agent, first),
+            seed=seed_of(part.tasks[0], seed),
+            generator=generator_of(agent, part.tasks[0], seed),
             task_of_slot=[0] * min(trials, _MOST_SLOTS),
             greedy=greedy,
             workers=workers,
@@ -90,9 +89,11 @@ def _evaluate(player: Player, trials: int, seed: int) -> dict[str, Any]:
     # Task after task: those with short trials need not go on until the longest has ended.
     for index, task in enumerate(player.suite.tasks):
         if index:
-            own = seed_of(task, seed)
-            generator = _generator(player.agent, own)
-            player.restart(seed=own, task_of_slot=[index] * player.num_slots, generator=generator)
+            player.restart(
+                seed=seed_of(task, seed),
+                task_of_slot=[index] * player.num_slots,
+                generator=generator_of(player.agent, task, seed),
+            )
         played = _play(player, index, trials)
         returns = np.array([summary["raw_return"] for summary in played])
         tasks[task.name] = scored(reference_of(task), returns, by_attempt(task, played))
@@ -100,8 +101,9 @@ def _evaluate(player: Player, trials: int, seed: int) -> dict[str, Any]:
     return {"score": float(np.mean(scores)) if scores else None, "tasks": tasks}
 
 
-def _generator(agent: Agent, seed: int) -> torch.Generator:
-    return torch.Generator(device=agent.discounts.device).manual_seed(seed)
+def generator_of(agent: Agent, task: Task, seed: int) -> torch.Generator:
+    """What draws the actions of a task's trials in evaluation."""
+    return torch.Generator(device=agent.discounts.device).manual_seed(seed_of(task, seed))
 
 
 def _play(player: Player, task: int, trials: int) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from mtrl.agent.agent import Agent
 from mtrl.learning.actor_critic import Rows, begin_returns
 from mtrl.learning.batch import Batch, Estimates
 from mtrl.learning.config import LearningConfig
-from mtrl.learning.ppo import estimates, standardised
+from mtrl.learning.ppo import estimates, with_standardised
 from mtrl.training.windows import Layout, Trial, Window
 
 
@@ -75,7 +75,7 @@ class Rollout:
                 for name in ("log_prob", "target", "advantage")
             }
         )
-        thought = standardised(agent, thought, whole, config.advantages)
+        thought = with_standardised(agent, thought, whole, config.advantages)
         for _ in range(epochs):
             orders = torch.from_numpy(np.stack([rng.permutation(longest) for _ in tasks]))
             for part in orders.tensor_split(minibatches, dim=1):

@@ -8,7 +8,6 @@ import pytest
 from gymnasium import spaces
 from gymnasium.spaces.utils import flatdim, flatten
 
-from tasks.actions import decoded_actions
 from tasks.flatten import flattener
 from tasks.spaces import Interface, Kept, numbered_actions
 from tasks.suite import Suite
@@ -118,7 +117,7 @@ def test_continuous_actions_span_the_simulators_bounds() -> None:
         suite = Suite(name="levers", tasks=tasks)
         given = np.array([[-1, -1, 1], [1, 1, 0], [0, 0, 0.5]], np.float32)[:, : suite.num_actions]
         for place, k in enumerate(chosen):
-            decoded = decoded_actions(suite, given, np.full(3, place, np.int32))
+            decoded = suite.decoding.decode(given, np.full(3, place, np.int32))
             assert decoded.dtype == kind
             continuous = suite.interfaces[place].continuous
             assert continuous is not None and continuous.is_row(3, np.float32) == (k == 1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mtrl.agent.agent import Agent
 from mtrl.report.video.story import Moment, Thought
 from mtrl.report.video.window import Window, with_windows
-from mtrl.training.evaluate import seed_of
+from mtrl.training.evaluate import generator_of, seed_of
 from mtrl.training.play import Player
 from tasks.compose.watch import mission_of
 from tasks.suite import Suite
@@ -92,13 +92,13 @@ class Cast:
 
     def _trial(self, trial: int) -> Iterator[Moment]:
         suite, windows = with_windows(self.suite, self.task_id)
-        seed = seed_of(suite.tasks[self.task_id], self.seed)
+        task = suite.tasks[self.task_id]
         witness = Witness(
             self.agent,
             suite,
             self.trials,
-            seed=seed,
-            generator=torch.Generator(device=self.agent.discounts.device).manual_seed(seed),
+            seed=seed_of(task, self.seed),
+            generator=generator_of(self.agent, task, self.seed),
             task_of_slot=[self.task_id] * self.trials,
             greedy=self.greedy,
             trained_as=None if self.known else [self.agent.num_tasks] * suite.num_tasks,

@@ -14,7 +14,7 @@ from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.batch import Batch
 from mtrl.learning.config import LearningConfig
 from mtrl.learning.objectives import clipped_surrogate
-from mtrl.learning.ppo import estimates, ppo_losses, standardised
+from mtrl.learning.ppo import estimates, ppo_losses, with_standardised
 from tests.mtrl import builders
 
 PPO = LearningConfig(
@@ -130,7 +130,7 @@ def test_advantages_are_brought_to_one_unit_over_the_steps_to_learn_from(how: st
     batch = rollout(agent, learnt=True)
     assert batch.estimates is not None and batch.learnt is not None
     before = batch.estimates.advantage
-    after = standardised(agent, batch.estimates, batch, how).advantage
+    after = with_standardised(agent, batch.estimates, batch, how).advantage
     if how == "raw":
         assert torch.equal(after, before)
         return

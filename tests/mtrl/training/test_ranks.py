@@ -19,7 +19,7 @@ from conflict.registry import make_rescaling, make_strategy
 from mtrl.agent.experts.config import ExpertsConfig
 from mtrl.agent.sharing import SharingConfig
 from mtrl.learning.batch import Batch
-from mtrl.learning.ppo import estimates, standardised
+from mtrl.learning.ppo import estimates, with_standardised
 from mtrl.training.config import UpdateConfig
 from mtrl.training.ranks import Ranks
 from mtrl.training.update import Updater
@@ -88,7 +88,7 @@ def trained(method: tuple[str, str, str, str, str], given: Batch, ranks: Ranks) 
     updater._shared = lambda generator: torch.Generator().manual_seed(updater.updates)  # type: ignore[method-assign]
     if learning.on_policy:
         thought = estimates(model, given, learning)
-        given = replace(given, estimates=standardised(model, thought, given, learning.advantages))
+        given = replace(given, estimates=with_standardised(model, thought, given, learning.advantages))
     for _ in range(UPDATES):
         updater.update(given, torch.Generator().manual_seed(0), measure=strategy == "pcgrad")
     return {name: p.detach().numpy() for name, p in updater.parameters.items()}
